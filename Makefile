@@ -1,0 +1,47 @@
+# make serve    serve on http://127.0.0.1:8000 (HOST, PORT from the environment)
+# make test     checks, tests and coverage
+# make install  build .venv with everything
+# make check    format, lint, types; changes nothing
+# make fix      format, and mend what the linter can
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+export HOST PORT
+
+BIN := .venv/bin
+SOURCES := app.py wsgi.py gunicorn.conf.py model webapp training tests
+
+.PHONY: serve test install check fix
+
+serve: .venv/serve.done
+	$(BIN)/gunicorn --config gunicorn.conf.py wsgi:app
+
+test: check
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+install: .venv/all.done
+
+check: .venv/all.done
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+
+fix: .venv/all.done
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' || { echo "venv is missing: sudo apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/serve.done: requirements-serve.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-serve.txt
+	@touch $@
+
+# The whole set holds the serving set, so this marks both.
+.venv/all.done: requirements.txt requirements-serve.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch .venv/serve.done $@

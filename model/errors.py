@@ -1,0 +1,57 @@
+"""Every error that a user of Groundglass can cause or meet.
+
+GroundglassError
+├── InputError               the upload cannot be read; the sentence is for the person who sent it
+│   ├── MissingFile          nothing was sent
+│   ├── EmptyFile            the file has no bytes
+│   ├── NotAnImage           the bytes are no picture of a supported format
+│   ├── DamagedImage         a supported format, but truncated or corrupt
+│   ├── TooLarge             more bytes or more pixels than allowed
+│   ├── TooSmall             too few pixels, or a side far longer than the other
+│   └── InvalidOption        a threshold or output that does not exist
+└── WeightsError             the model file is missing, damaged or does not fit
+
+The sentence says what is wrong, with the value, and what to do. HTTP is none of this module's business.
+"""
+
+from __future__ import annotations
+
+
+class GroundglassError(Exception):
+    """Base of all errors with a sentence for the user."""
+
+
+class InputError(GroundglassError):
+    """The upload cannot be read."""
+
+
+class MissingFile(InputError):
+    """Nothing was sent."""
+
+
+class EmptyFile(InputError):
+    """The file has no bytes."""
+
+
+class NotAnImage(InputError):
+    """The bytes are no picture of a supported format."""
+
+
+class DamagedImage(InputError):
+    """The format is supported, but the file is truncated or corrupt."""
+
+
+class TooLarge(InputError):
+    """More bytes or more pixels than allowed."""
+
+
+class TooSmall(InputError):
+    """Too few pixels, or one side far longer than the other."""
+
+
+class InvalidOption(InputError):
+    """A threshold or an output that does not exist."""
+
+
+class WeightsError(GroundglassError):
+    """The model file is missing, damaged or does not fit the network."""

@@ -1,0 +1,136 @@
+"""Slice -> network input, and the inverse beside it. The only preprocessing: training and serving both call it.
+
+The network's first layer is a batch normalisation and segmentation_models' own preprocessing for ResNet34 is the
+identity, so a wrong range would run without an error and answer nonsense. The range is stated here once: 0.0 ... 1.0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+INPUT_SIZE = 448
+"""Height and width of the network input, in pixels."""
+
+Gray = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a slice lies inside the square network input: the rectangle top, left, height, width in input pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """The rectangle as (rows, columns), to index the first two axes of an array."""
+        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
+
+
+def placement(original_shape: tuple[int, int], size: int = INPUT_SIZE) -> Placement:
+    """Centre a slice in a square, the longer side filling it, the aspect ratio kept.
+
+    Parameters
+    ----------
+    original_shape : (height, width) in pixels, both at least 1.
+    size : side of the square in pixels.
+
+    >>> placement((100, 200), size=50)
+    Placement(top=12, left=0, height=25, width=50)
+    """
+    height, width = original_shape
+    if height < 1 or width < 1:
+        raise ValueError(f"original_shape must be at least 1x1, got {original_shape}")
+    scale = size / max(height, width)
+    fitted_height = max(1, round(height * scale))
+    fitted_width = max(1, round(width * scale))
+    return Placement((size - fitted_height) // 2, (size - fitted_width) // 2, fitted_height, fitted_width)
+
+
+def preprocess(
+    pixels: Gray, *, value_range: tuple[float, float] = (0.0, 255.0), size: int = INPUT_SIZE
+) -> FloatArray:
+    """Bring one gray slice to the network's input.
+
+    Parameters
+    ----------
+    pixels : (H, W), uint8, uint16 or float32, rows from top to bottom as displayed.
+    value_range : the values that become 0.0 and 1.0; what lies outside is clipped.
+    size : side of the square input in pixels.
+
+    Returns
+    -------
+    (size, size, 1) float32 in 0.0 ... 1.0; the slice is centred, its aspect ratio kept, the rest is 0.0 (air).
+    A constant slice gives a constant input.
+
+    Raises
+    ------
+    ValueError : pixels is not two-dimensional, or value_range is empty or reversed.
+    """
+    low, high = value_range
+    if pixels.ndim != 2:
+        raise ValueError(f"pixels must be (H, W), got shape {pixels.shape}")
+    if not high > low:
+        raise ValueError(f"value_range must grow, got {value_range}")
+    unit = np.clip((pixels.astype(np.float32) - low) / (high - low), 0.0, 1.0)
+    return letterbox(unit, size)[..., np.newaxis]
+
+
+def preprocess_mask(mask: NDArray[Any], *, size: int = INPUT_SIZE) -> FloatArray:
+    """Bring one mask to the geometry that `preprocess` gives its slice.
+
+    Parameters
+    ----------
+    mask : (H, W), any dtype; what is not zero is foreground.
+
+    Returns
+    -------
+    (size, size, 1) float32, 0.0 or 1.0: a pixel is foreground where at least half of it is covered.
+    """
+    covered = letterbox((mask > 0).astype(np.float32), size)
+    return (covered >= 0.5).astype(np.float32)[..., np.newaxis]
+
+
+def restore(probabilities: FloatArray, original_shape: tuple[int, int]) -> FloatArray:
+    """Bring network output back to the slice's own height and width: the inverse of `preprocess`.
+
+    Parameters
+    ----------
+    probabilities : (size, size, C) float32 in 0.0 ... 1.0.
+    original_shape : (height, width) of the slice.
+
+    Returns
+    -------
+    (height, width, C) float32 in 0.0 ... 1.0.
+    """
+    rows, columns = placement(original_shape, probabilities.shape[0]).window
+    channels = probabilities.shape[2]
+    restored = resize(np.ascontiguousarray(probabilities[rows, columns]), original_shape)
+    return np.clip(restored.reshape(*original_shape, channels), 0.0, 1.0)
+
+
+def letterbox(image: FloatArray, size: int) -> FloatArray:
+    """Place (H, W) float32 into (size, size) float32 by `placement`, the border 0.0."""
+    place = placement((image.shape[0], image.shape[1]), size)
+    boxed = np.zeros((size, size), np.float32)
+    boxed[place.window] = resize(image, (place.height, place.width))
+    return boxed
+
+
+def resize(image: FloatArray, shape: tuple[int, int]) -> FloatArray:
+    """Resize (H, W) or (H, W, C) float32 to shape (height, width): by area when it shrinks, else linearly."""
+    height, width = shape
+    if image.shape[:2] == shape:
+        return image
+    shrinks = height <= image.shape[0] and width <= image.shape[1]
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    # OpenCV takes (width, height), the opposite order of NumPy's shape.
+    return np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), np.float32)

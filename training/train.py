@@ -1,0 +1,214 @@
+"""Train the network: python -m training.train --config training/configs/default.toml --workdir runs/first
+
+WORKDIR/config.json             the configuration
+WORKDIR/stage1-256/log.csv      a line per epoch; tensorboard/ beside it
+WORKDIR/stage1-256/best.weights.h5   the best epoch by validation lesion Dice
+WORKDIR/stage1-256/backup/      weights, optimiser and epoch of the last epoch: what --resume continues from
+WORKDIR/best.weights.h5         the best of the last stage, once all stages are done
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib.util
+import json
+import logging
+import math
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from model.network import build_network
+from training.augment import Sample
+from training.config import Config, Stage, as_dict, read_config
+from training.dataset import DATA_FOLDER, Row, SliceBatches, read_manifest, read_sample
+from training.losses import LesionLungLoss
+from training.metrics import training_metrics
+
+log = logging.getLogger(__name__)
+
+MONITOR = "val_lesion_dice"
+
+
+def train(config: Config, workdir: Path, *, data: Path = DATA_FOLDER, resume: bool = False, verbose: int = 1) -> Path:
+    """Train all stages of a configuration.
+
+    Parameters
+    ----------
+    workdir : folder for every output; must not hold another run unless `resume`.
+    data : folder that the configuration's manifest is relative to.
+    resume : go on after the last finished epoch.
+    verbose : 0 silent, 1 progress bar, 2 a line per epoch.
+
+    Returns
+    -------
+    The path of the best weights by validation lesion Dice.
+
+    Raises
+    ------
+    FileExistsError : workdir holds a run and `resume` is false.
+    ValueError : workdir holds a run of another configuration, or the manifest leaks patients.
+    """
+    _claim_workdir(config, workdir, resume=resume)
+    rows = read_manifest(data / config.manifest)
+    training = _read_split(rows, "train", config.max_slices)
+    validation = _read_split(rows, "val", config.max_slices)
+    best: Path | None = None
+    for number, stage in enumerate(config.stages, start=1):
+        folder = workdir / f"stage{number}-{stage.size}"
+        best = _train_stage(config, stage, folder, training, validation, start_from=best, verbose=verbose)
+    return Path(shutil.copyfile(str(best), workdir / "best.weights.h5"))
+
+
+def _claim_workdir(config: Config, workdir: Path, *, resume: bool) -> None:
+    """Write the configuration, or hold it against the one that is there."""
+    file = workdir / "config.json"
+    wanted = json.dumps(as_dict(config), indent=2)
+    if file.exists():
+        if not resume:
+            raise FileExistsError(f"{workdir} holds a run already: continue it with --resume or choose another folder")
+        if json.loads(file.read_text()) != json.loads(wanted):
+            raise ValueError(f"{file} is of another configuration: resume with that one or choose another folder")
+    workdir.mkdir(parents=True, exist_ok=True)
+    file.write_text(wanted + "\n")
+
+
+def _read_split(rows: Sequence[Row], split: str, max_slices: int | None) -> list[Sample]:
+    chosen = [row for row in rows if row.split == split]
+    if not chosen:
+        raise ValueError(f"the manifest has no row with split {split!r}")
+    if max_slices is not None:
+        chosen = [chosen[i] for i in np.linspace(0, len(chosen) - 1, min(max_slices, len(chosen)), dtype=int)]
+    return [read_sample(row) for row in chosen]
+
+
+def _train_stage(
+    config: Config,
+    stage: Stage,
+    folder: Path,
+    training: Sequence[Sample],
+    validation: Sequence[Sample],
+    *,
+    start_from: Path | None,
+    verbose: int,
+) -> Path:
+    """Run one stage, from where it was left; return its best weights."""
+    history = read_history(folder / "log.csv")
+    done = _finished_epochs(folder)
+    best = folder / "best.weights.h5"
+    if (folder / "done").exists():
+        return best
+    log.info("%s: %d of %d epochs done", folder.name, done, stage.epochs)
+    folder.mkdir(parents=True, exist_ok=True)
+    batches = SliceBatches(
+        training, size=stage.size, batch_size=stage.batch_size, seed=config.seed + stage.size, epoch=done
+    )
+    network = _compile(config, stage, steps_per_epoch=len(batches))
+    if start_from is not None:
+        network.load_weights(start_from)
+    network.fit(
+        batches,
+        epochs=stage.epochs,
+        validation_data=SliceBatches(validation, size=stage.size, batch_size=stage.batch_size),
+        callbacks=_callbacks(config, folder, best, history[:done]),
+        verbose=verbose,
+    )
+    (folder / "done").touch()
+    return best
+
+
+def _compile(config: Config, stage: Stage, *, steps_per_epoch: int) -> keras.Model:
+    network = build_network(size=stage.size, mixed_bfloat16=config.mixed_bfloat16)
+    steps = stage.epochs * steps_per_epoch
+    rate: Any = stage.learning_rate
+    if config.schedule == "cosine":
+        rate = CosineWithWarmup(stage.learning_rate, steps, round(stage.warmup_epochs * steps_per_epoch))
+    network.compile(
+        optimizer=keras.optimizers.Adam(rate),
+        loss=LesionLungLoss(config.lung_weight),
+        metrics=training_metrics(),
+        # XLA's convolutions are slower than TensorFlow's own on a CPU; JAX always compiles.
+        jit_compile=keras.backend.backend() != "tensorflow",
+    )
+    return network
+
+
+@keras.saving.register_keras_serializable("groundglass")
+class CosineWithWarmup(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """Rise linearly from 0 to `peak` in `warmup_steps`, then fall to 0 along half a cosine until `steps`."""
+
+    def __init__(self, peak: float, steps: int, warmup_steps: int) -> None:
+        self.peak, self.steps, self.warmup_steps = peak, steps, warmup_steps
+
+    def __call__(self, step: Any) -> Any:
+        step = keras.ops.cast(step, "float32")
+        rising = (step + 1.0) / max(1, self.warmup_steps)
+        progress = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
+        falling = 0.5 * (1.0 + keras.ops.cos(math.pi * keras.ops.clip(progress, 0.0, 1.0)))
+        return self.peak * keras.ops.where(step < self.warmup_steps, rising, falling)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` needs."""
+        return {"peak": self.peak, "steps": self.steps, "warmup_steps": self.warmup_steps}
+
+
+def _callbacks(config: Config, folder: Path, best: Path, history: list[dict[str, str]]) -> list[keras.callbacks.Callback]:
+    best_so_far = max((float(row[MONITOR]) for row in history), default=None)
+    callbacks: list[keras.callbacks.Callback] = [
+        keras.callbacks.ModelCheckpoint(
+            best,
+            monitor=MONITOR,
+            mode="max",
+            save_best_only=True,
+            save_weights_only=True,
+            initial_value_threshold=best_so_far,
+        ),
+        # After an interruption the patience starts anew, from the best figure so far.
+        keras.callbacks.EarlyStopping(MONITOR, mode="max", patience=config.patience, baseline=best_so_far),
+        keras.callbacks.CSVLogger(folder / "log.csv", append=True),
+    ]
+    if config.schedule == "plateau":
+        callbacks.append(keras.callbacks.ReduceLROnPlateau(MONITOR, mode="max", factor=0.5, patience=3))
+    if importlib.util.find_spec("tensorflow") is not None:
+        callbacks.append(keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False))
+    # Last, so that an epoch that counts as done has been logged and checkpointed.
+    return [*callbacks, keras.callbacks.BackupAndRestore(folder / "backup", delete_checkpoint=False)]
+
+
+def _finished_epochs(folder: Path) -> int:
+    """Return how many epochs the backup in a stage's folder holds."""
+    file = folder / "backup" / "training_metadata.json"
+    return int(json.loads(file.read_text())["epoch"]) if file.exists() else 0
+
+
+def read_history(file: Path) -> list[dict[str, str]]:
+    """Return the rows of a log.csv, one per epoch in order; an epoch that was run twice counts once, the last time."""
+    if not file.exists():
+        return []
+    with file.open(newline="", encoding="utf-8") as lines:
+        by_epoch = {int(row["epoch"]): row for row in csv.DictReader(lines)}
+    return [by_epoch[epoch] for epoch in sorted(by_epoch)]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line and train."""
+    parser = argparse.ArgumentParser(prog="python -m training.train", description="Train the lesion network.")
+    parser.add_argument("--config", type=Path, required=True, help="a TOML file, such as training/configs/default.toml")
+    parser.add_argument("--workdir", type=Path, required=True, help="folder for checkpoints and logs")
+    parser.add_argument("--data", type=Path, default=DATA_FOLDER, help="folder of the scans (default: %(default)s)")
+    parser.add_argument("--resume", action="store_true", help="go on after the last finished epoch")
+    parser.add_argument("--verbose", type=int, default=1, choices=(0, 1, 2), help="1: progress bar, 2: line per epoch")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    train(
+        read_config(options.config), options.workdir, data=options.data, resume=options.resume, verbose=options.verbose
+    )
+
+
+if __name__ == "__main__":
+    main()
