@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import Any
+
+from webapp.results import ResultStore
+from webapp.settings import read_settings
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 
@@ -17,6 +21,13 @@ timeout = 60
 graceful_timeout = 30
 # The engine is loaded in each worker after the fork: threads that it starts would not survive one.
 preload_app = False
+# Nothing here needs steering from outside, and the socket would be made in the home folder.
+control_socket_disable = True
 # No access log: it would keep addresses, and the error log says what went wrong.
 accesslog = None
 errorlog = "-"
+
+
+def on_exit(server: Any) -> None:
+    """Delete every result when the server stops: nobody can look at them, and no one would delete them later."""
+    ResultStore.from_settings(read_settings(os.environ)).clear()

@@ -1,0 +1,1 @@
+"""The library: CT slice in, lesions out. No web code, no training code."""

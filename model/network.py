@@ -10,12 +10,16 @@ import contextlib
 import io
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
+# TensorFlow greets on standard error unless told otherwise before its import.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import keras  # noqa: E402  (after the variable that quietens TensorFlow)
+import h5py
+import keras
 
-from model.preprocess import INPUT_SIZE  # noqa: E402
+from model.errors import WeightsError
+from model.preprocess import INPUT_SIZE
 
 CHANNELS = ("lesion", "lung")
 """What the output channels of our own weights mean, in order."""
@@ -29,7 +33,7 @@ def _import_segmentation_models() -> object:
         # The plain Keras path asks for a function that Keras 3 moved; it is the same function.
         os.environ["SM_FRAMEWORK"] = "keras"
         if not hasattr(keras.utils, "generic_utils"):
-            keras.utils.generic_utils = keras.saving  # type: ignore[attr-defined]
+            keras.utils.generic_utils = keras.saving
     with contextlib.redirect_stdout(io.StringIO()):
         import segmentation_models
     return segmentation_models
@@ -49,9 +53,7 @@ def _dtype_policy(name: str) -> Iterator[None]:
         keras.config.set_dtype_policy(previous)
 
 
-def build_network(
-    *, size: int = INPUT_SIZE, classes: int = len(CHANNELS), mixed_bfloat16: bool = False
-) -> keras.Model:
+def build_network(*, size: int = INPUT_SIZE, classes: int = len(CHANNELS), mixed_bfloat16: bool = False) -> keras.Model:
     """Build the untrained network.
 
     Parameters
@@ -83,3 +85,57 @@ def build_network(
     # The sigmoid is taken again in float32: near 1.0, bfloat16 has steps of 0.004, too coarse for a loss.
     logits = network.layers[-2].output
     return keras.Model(network.input, keras.layers.Activation("sigmoid", dtype="float32")(logits))
+
+
+def load_network(weights: Path) -> keras.Model:
+    """Build the network that fits a file and load its weights.
+
+    Parameters
+    ----------
+    weights : .h5 or .hdf5 (weights only or full model, of Keras 2 or 3), .weights.h5 or .keras; the file's last
+        convolution says how many classes there are.
+
+    Raises
+    ------
+    WeightsError : the file is damaged, or holds another network.
+    """
+    try:
+        network = build_network(classes=_count_classes(weights))
+        if weights.suffix == ".keras":
+            network.set_weights(keras.saving.load_model(weights, compile=False).get_weights())
+        else:
+            network.load_weights(weights)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise WeightsError(
+            f"{weights} does not fit the ResNet34 U-Net (448×448×1, one or two classes) or is damaged: {exc}"
+        ) from exc
+    return network
+
+
+def _count_classes(weights: Path) -> int:
+    """Return the output channels of the last convolution in a weights file.
+
+    Raises
+    ------
+    ValueError : there is no 3×3 convolution from 16 channels, which this network ends in.
+    """
+    if weights.suffix == ".keras":
+        return int(keras.saving.load_model(weights, compile=False).output_shape[-1])
+    # Only the last convolution leads from 16 channels to other than 16.
+    kernels = [shape for shape in _kernel_shapes(weights) if shape[:3] == (3, 3, 16) and shape[3] != 16]
+    if len(kernels) != 1:
+        raise ValueError("its last layer is not a 3×3 convolution from 16 channels")
+    return int(kernels[0][3])
+
+
+def _kernel_shapes(weights: Path) -> list[tuple[int, ...]]:
+    """Return the shapes of all four-dimensional arrays of an HDF5 file's model, optimiser state left out."""
+    shapes: list[tuple[int, ...]] = []
+
+    def collect(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset) and item.ndim == 4 and not name.startswith("optimizer"):
+            shapes.append(tuple(item.shape))
+
+    with h5py.File(weights) as file:
+        file.visititems(collect)
+    return shapes

@@ -55,9 +55,7 @@ def placement(original_shape: tuple[int, int], size: int = INPUT_SIZE) -> Placem
     return Placement((size - fitted_height) // 2, (size - fitted_width) // 2, fitted_height, fitted_width)
 
 
-def preprocess(
-    pixels: Gray, *, value_range: tuple[float, float] = (0.0, 255.0), size: int = INPUT_SIZE
-) -> FloatArray:
+def preprocess(pixels: Gray, *, value_range: tuple[float, float] = (0.0, 255.0), size: int = INPUT_SIZE) -> FloatArray:
     """Bring one gray slice to the network's input.
 
     Parameters

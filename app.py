@@ -1,0 +1,30 @@
+"""The app factory: settings, segmenter, results, blueprints, error handlers; nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask
+
+from webapp import api, errors, pages, requests, results, segmenter
+from webapp.settings import read_settings
+
+
+def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
+    """Build the app.
+
+    overrides : settings by field name that go before the environment, for tests; see `webapp.settings.Settings`.
+    """
+    settings = dataclasses.replace(read_settings(os.environ), **(overrides or {}))
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_mb * 1_000_000
+    app.extensions[requests.SETTINGS_EXTENSION] = settings
+    app.extensions[results.EXTENSION] = results.ResultStore.from_settings(settings)
+    app.extensions[segmenter.EXTENSION] = segmenter.Segmenter(settings)
+    app.register_blueprint(pages.blueprint)
+    app.register_blueprint(api.blueprint)
+    errors.init_app(app)
+    return app

@@ -1,0 +1,58 @@
+"""The command line: python -m model segment INPUT... --out DIR. Heavy imports wait until there is work to do."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return the exit status: 0 all done, 1 some inputs failed, 2 nothing could be done."""
+    options = _parser().parse_args(arguments)
+    from model.batch import run  # Here, so that --help does not wait for OpenCV and the engine.
+
+    return run(options.inputs, out=options.out, threshold=options.threshold, weights=options.weights)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m model",
+        description="Find COVID-19 lesions in chest CT slices. Research software, no medical device.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    segment = commands.add_parser(
+        "segment",
+        help="write overlay, mask, probability and measurements of each input",
+        description="Writes NAME_overlay.png, NAME_mask.png (0 or 255) and NAME_probability.png (16 bit, 65535 = 1.0) "
+        "for each input, and a row of DIR/measurements.csv. A bad input is named on standard error; the others still "
+        "finish, and the exit status is 1.",
+    )
+    segment.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="PNG, JPEG, TIFF or BMP, or a folder")
+    segment.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for what is written")
+    segment.add_argument(
+        "--threshold", type=_threshold, default=0.5, metavar="T", help="0 < T < 1 (default: %(default)s)"
+    )
+    segment.add_argument("--weights", type=Path, metavar="FILE", help=".xml, .h5, .hdf5 or .keras (default: shipped)")
+    return parser
+
+
+def _threshold(text: str) -> float:
+    """Read a threshold.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError : it is no number above 0 and below 1.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < 1.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and below 1")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""Many files in, one folder out: the work behind `python -m model segment`."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from model.decode import MAX_FILE_MB
+from model.engine import SHIPPED_WEIGHTS, Engine, load_engine
+from model.errors import GroundglassError, TooLarge
+from model.findings import Findings
+from model.overlay import mask_png, overlay_png, probability_png
+from model.segment import Segmentation, segment
+
+log = logging.getLogger(__name__)
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+"""What is taken from a folder; a file that is named itself may be called anything."""
+
+COLUMNS = ("input", "name", *Findings.__dataclass_fields__, "model_id", "model_sha256", "notes")
+
+
+def run(inputs: Sequence[Path], *, out: Path, threshold: float, weights: Path | None = None) -> int:
+    """Segment files and folders of files.
+
+    Writes NAME_overlay.png, NAME_mask.png, NAME_probability.png and a row of measurements.csv for each readable
+    input; the table replaces that of an earlier run. Complaints go to standard error.
+
+    Returns
+    -------
+    Exit status: 0 all done, 1 some inputs failed, 2 nothing could be done.
+    """
+    try:
+        engine = load_engine(weights or SHIPPED_WEIGHTS)
+        out.mkdir(parents=True, exist_ok=True)
+        failed = _segment_all(_name(_expand(inputs)), engine, out, threshold)
+    except (GroundglassError, OSError) as exc:
+        sys.stderr.write(f"{exc}\n")
+        return 2
+    return 1 if failed else 0
+
+
+def _segment_all(named: Sequence[tuple[Path, str]], engine: Engine, out: Path, threshold: float) -> int:
+    """Segment each (file, name); return how many failed."""
+    failed = 0
+    with (out / "measurements.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, COLUMNS)
+        table.writeheader()
+        for path, name in tqdm(named, unit="slice", disable=None):
+            try:
+                segmentation = segment(_read(path), engine, threshold=threshold)
+            except (GroundglassError, FileNotFoundError, PermissionError) as exc:
+                failed += 1
+                tqdm.write(f"{path}: {_reason(exc)}", file=sys.stderr)
+                continue
+            _write_pictures(segmentation, out, name)
+            table.writerow(_row(path, name, segmentation))
+            file.flush()
+    return failed
+
+
+def _expand(inputs: Sequence[Path]) -> Iterator[Path]:
+    """Yield the files, and the pictures that lie directly in the folders, by name."""
+    for path in inputs:
+        if path.is_dir():
+            yield from sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        else:
+            yield path
+
+
+def _name(paths: Iterator[Path]) -> list[tuple[Path, str]]:
+    """Give each file a name for its outputs: its stem, numbered where another file has taken it already."""
+    taken: set[str] = set()
+    named = []
+    for path in paths:
+        name, number = path.stem, 1
+        # Case is ignored, since some file systems do.
+        while name.casefold() in taken:
+            number += 1
+            name = f"{path.stem}-{number}"
+        taken.add(name.casefold())
+        named.append((path, name))
+    return named
+
+
+def _read(path: Path) -> bytes:
+    size = path.stat().st_size
+    if size > MAX_FILE_MB * 1_000_000:
+        raise TooLarge(f"The file has {size / 1e6:.0f} MB; at most {MAX_FILE_MB} MB are read.")
+    return path.read_bytes()
+
+
+def _reason(exc: Exception) -> str:
+    return str(exc.strerror) if isinstance(exc, OSError) else str(exc)
+
+
+def _write_pictures(segmentation: Segmentation, out: Path, name: str) -> None:
+    (out / f"{name}_overlay.png").write_bytes(overlay_png(segmentation))
+    (out / f"{name}_mask.png").write_bytes(mask_png(segmentation))
+    (out / f"{name}_probability.png").write_bytes(probability_png(segmentation))
+
+
+def _row(path: Path, name: str, segmentation: Segmentation) -> dict[str, object]:
+    identity = segmentation.model
+    return segmentation.findings.as_dict() | {
+        "input": str(path),
+        "name": name,
+        "model_id": identity.model_id,
+        "model_sha256": identity.sha256,
+        "notes": " ".join(segmentation.ct_slice.notes),
+    }

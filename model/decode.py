@@ -1,0 +1,207 @@
+"""Bytes -> CT slice. Every way in which an upload can be unreadable ends here, in a sentence for its sender."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from model.errors import DamagedImage, EmptyFile, NotAnImage, TooLarge, TooSmall
+
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
+"""The formats that are read, by Pillow's names."""
+
+MAX_MEGAPIXELS = 50
+"""Largest picture that is unpacked, in millions of pixels."""
+
+MAX_FILE_MB = 64
+"""Largest file that is read, in millions of bytes; the server may be told otherwise."""
+
+MIN_SIDE_PX = 32
+MAX_ASPECT_RATIO = 8
+
+_BIT_DEPTHS = (8, 10, 12, 14, 16)
+
+# What Pillow's decoders raise on damaged files, beside OSError.
+_DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    struct.error,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True)
+class CtSlice:
+    """One axial slice as it is displayed: rows from top to bottom, columns from left to right.
+
+    pixels : (H, W) uint8 or uint16, gray.
+    value_range : the pixel values that are black and white.
+    spacing_mm : height and width of a pixel in millimetres, None where the file does not say.
+    notes : sentences about what was lost or guessed in reading, for the user.
+    """
+
+    pixels: NDArray[np.uint8] | NDArray[np.uint16]
+    value_range: tuple[float, float]
+    spacing_mm: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+    def as_bytes(self) -> NDArray[np.uint8]:
+        """Return the pixels as (H, W) uint8, black 0 and white 255."""
+        low, high = self.value_range
+        if self.pixels.dtype == np.uint8 and (low, high) == (0.0, 255.0):
+            return self.pixels.astype(np.uint8)
+        unit = np.clip((self.pixels.astype(np.float32) - low) / (high - low), 0.0, 1.0)
+        return np.asarray(np.rint(255.0 * unit), np.uint8)
+
+
+def decode(data: bytes) -> CtSlice:
+    """Read a picture of a CT slice.
+
+    Parameters
+    ----------
+    data : a whole PNG, JPEG, TIFF or BMP file; 1, 8 or 16 bit; gray, RGB(A), palette or CMYK.
+
+    Returns
+    -------
+    The slice, turned as its EXIF orientation says. Colours become gray by their luminance (ITU-R BT.601), what is
+    transparent becomes black. Of several pages the first is read, and a note says so.
+
+    Raises
+    ------
+    EmptyFile, NotAnImage, DamagedImage, TooLarge, TooSmall : each with a sentence for the sender.
+    """
+    if not data:
+        raise EmptyFile("The file is empty (0 bytes). Choose the picture again; it may still have been copying.")
+    image = _open(data)
+    _check_size(*image.size)
+    pages = getattr(image, "n_frames", 1)
+    upright = _load(image)
+    notes = [] if pages == 1 else [f"Only the first of {pages} pages was read."]
+    pixels, colour_note = _to_gray(upright)
+    return CtSlice(pixels, _value_range(pixels), notes=tuple(notes + colour_note))
+
+
+def _open(data: bytes) -> Image.Image:
+    """Read the header."""
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
+        raise TooLarge(_too_large_sentence("far too many pixels")) from exc
+    except UnidentifiedImageError as exc:
+        raise _unidentified(data) from exc
+    except _DECODER_ERRORS as exc:
+        raise DamagedImage(_damaged_sentence()) from exc
+
+
+def _load(image: Image.Image) -> Image.Image:
+    """Unpack the pixels of the first page and turn them upright."""
+    try:
+        image.load()
+        return ImageOps.exif_transpose(image)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
+        raise TooLarge(_too_large_sentence("far too many pixels")) from exc
+    except _DECODER_ERRORS as exc:
+        raise DamagedImage(_damaged_sentence()) from exc
+
+
+def _unidentified(data: bytes) -> NotAnImage | DamagedImage:
+    """Say what a file is that Pillow does not open, from its first bytes."""
+    signatures = ((0, b"\x89PNG"), (0, b"\xff\xd8\xff"), (0, b"II*\0"), (0, b"MM\0*"), (0, b"BM"))
+    if any(data.startswith(magic, at) for at, magic in signatures):
+        return DamagedImage(_damaged_sentence())
+    known = (
+        (128, b"DICM", "a DICOM file"),
+        (344, b"n+1\0", "a NIfTI volume"),
+        (0, b"\x1f\x8b", "a gzip file"),
+        (0, b"PK", "a zip file"),
+        (0, b"%PDF", "a PDF document"),
+        (0, b"GIF8", "a GIF"),
+        (8, b"WEBP", "a WebP picture"),
+    )
+    kind = next((name for at, magic, name in known if data.startswith(magic, at)), "not a picture that can be read")
+    return NotAnImage(f"This file is {kind}. Upload one CT slice as PNG, JPEG, TIFF or BMP.")
+
+
+def _damaged_sentence() -> str:
+    return "The picture is damaged or was cut short. Export it again, or check that the upload was complete."
+
+
+def _too_large_sentence(size: str) -> str:
+    return f"The picture has {size}; at most {MAX_MEGAPIXELS} million pixels are read. Upload a smaller one."
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_MEGAPIXELS * 1_000_000:
+        raise TooLarge(_too_large_sentence(f"{width} × {height} pixels"))
+    if min(width, height) < MIN_SIDE_PX:
+        raise TooSmall(
+            f"The picture is {width} × {height} pixels. A CT slice needs at least {MIN_SIDE_PX} on each side."
+        )
+    if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
+        raise TooSmall(
+            f"The picture is {width} × {height} pixels. One side is more than {MAX_ASPECT_RATIO} times the other: "
+            "that is no CT slice. Upload the slice alone."
+        )
+
+
+def _to_gray(image: Image.Image) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], list[str]]:
+    """Return (H, W) uint8 or uint16 and notes."""
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        return _deep_gray(image), []
+    if image.mode in ("1", "L"):
+        return np.asarray(image.convert("L")), []
+    if image.has_transparency_data:
+        layers = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", layers.size, (0, 0, 0, 255)), layers)
+    colours = image.convert("RGB")
+    notes = ["The picture has colours; they were read as gray."] if _is_colourful(np.asarray(colours)) else []
+    return np.asarray(colours.convert("L")), notes
+
+
+def _deep_gray(image: Image.Image) -> NDArray[np.uint16]:
+    """Return 16-bit gray.
+
+    Raises
+    ------
+    NotAnImage : the values are fractions, negative, or need more than 16 bits.
+    """
+    values = np.asarray(image)
+    if image.mode == "F" or values.min() < 0 or values.max() > 65535:
+        raise NotAnImage(
+            "The picture holds 32-bit, negative or fractional values. Export the slice in a lung window, "
+            "as 8-bit or 16-bit gray."
+        )
+    return values.astype(np.uint16)
+
+
+def _is_colourful(rgb: NDArray[np.uint8]) -> bool:
+    """Whether more than 1 in 1,000 of the (H, W, 3) pixels are visibly coloured; JPEG tints gray by a few values."""
+    spread = rgb.max(axis=2).astype(np.int16) - rgb.min(axis=2)
+    return bool(np.mean(spread > 24) > 0.001)
+
+
+def _value_range(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> tuple[float, float]:
+    """Return black and white: of 16-bit files, white is the top of the smallest usual bit depth that holds the maximum.
+
+    Scanners' 12-bit values are often stored in 16-bit files; read against 65535 they would all be black.
+    """
+    if pixels.dtype == np.uint8:
+        return 0.0, 255.0
+    top = int(pixels.max())
+    return 0.0, next(float(2**bits - 1) for bits in _BIT_DEPTHS if top < 2**bits)

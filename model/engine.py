@@ -1,0 +1,168 @@
+"""Array -> probabilities, by OpenVINO (.xml with its .bin) or by TensorFlow (.h5, .hdf5, .keras): the file decides."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.errors import WeightsError
+from model.preprocess import INPUT_SIZE
+
+log = logging.getLogger(__name__)
+
+SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "groundglass-1.xml"
+KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
+CHANNELS_BY_COUNT = {1: ("lesion",), 2: ("lesion", "lung")}
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which model answered: a readable name, and the SHA-256 of the file that holds the weights, in hexadecimal."""
+
+    model_id: str
+    sha256: str
+
+
+class Engine(Protocol):
+    """A loaded network; may be called from several threads."""
+
+    identity: Identity
+    channels: tuple[str, ...]
+
+    def predict(self, batch: FloatArray) -> FloatArray:
+        """Return probabilities (N, 448, 448, C) float32 in 0.0 ... 1.0, C as in `channels`.
+
+        batch : (N, 448, 448, 1) float32 in 0.0 ... 1.0, as `model.preprocess.preprocess` gives it.
+        """
+
+
+class OpenVinoEngine:
+    """The served form of the network, compiled for the processor at hand."""
+
+    def __init__(self, weights: Path, identity: Identity, *, threads: int = 0) -> None:
+        import openvino  # Takes a fifth of a second, and a user of Keras weights may not have it.
+
+        settings: dict[str, Any] = {
+            # One answer on every processor: left to itself, OpenVINO computes in bfloat16 where it can.
+            "INFERENCE_PRECISION_HINT": "f32",
+            # Pinned threads of two worker processes would share one core and leave the other idle.
+            "ENABLE_CPU_PINNING": False,
+            "INFERENCE_NUM_THREADS": threads,
+        }
+        try:
+            model = openvino.Core().compile_model(weights, "CPU", settings)
+        except RuntimeError as exc:
+            raise WeightsError(f"{weights} cannot be loaded by OpenVINO: {exc}") from exc
+        self.identity = identity
+        self.channels = _channels(int(model.output(0).partial_shape[3].get_length()), weights)
+        self._request = model.create_infer_request()
+        self._lock = threading.Lock()
+
+    def predict(self, batch: FloatArray) -> FloatArray:
+        """Return probabilities; see `Engine.predict`."""
+        _check_batch(batch)
+        with self._lock:
+            return np.concatenate([self._predict_one(item[np.newaxis]) for item in batch])
+
+    def _predict_one(self, item: FloatArray) -> FloatArray:
+        # The request's own output buffer is used again by the next call, hence the copy.
+        return np.array(self._request.infer({0: item})[0], dtype=np.float32)
+
+
+class KerasEngine:
+    """The network in TensorFlow, for weights that were trained but not exported, ours or those of other projects."""
+
+    def __init__(self, weights: Path, identity: Identity) -> None:
+        from model.network import load_network  # Brings in TensorFlow, which serving the shipped weights must not.
+
+        self.identity = identity
+        self._network = load_network(weights)
+        self.channels = _channels(int(self._network.output_shape[-1]), weights)
+        self._lock = threading.Lock()
+
+    def predict(self, batch: FloatArray) -> FloatArray:
+        """Return probabilities; see `Engine.predict`."""
+        _check_batch(batch)
+        with self._lock:
+            return np.asarray(self._network.predict_on_batch(batch), dtype=np.float32)
+
+
+def load_engine(weights: Path = SHIPPED_WEIGHTS, *, threads: int = 0) -> Engine:
+    """Load a network.
+
+    Parameters
+    ----------
+    weights : .xml (OpenVINO, its .bin beside it) or .h5, .hdf5, .keras (weights only or a full model, of the
+        ResNet34 U-Net with one channel, lesion, or two, lesion and lung).
+    threads : processor threads for OpenVINO; 0 = one for each core.
+
+    Raises
+    ------
+    WeightsError : the file is missing, damaged (its card states another SHA-256), of an unknown kind, or does not
+        fit the network.
+    """
+    kinds = (".xml", *KERAS_SUFFIXES)
+    if weights.suffix not in kinds:
+        raise WeightsError(f"{weights} is no weights file: its name must end in {', '.join(kinds)}")
+    identity = _identify(weights)
+    log.info("loading %s (%s)", identity.model_id, identity.sha256[:12])
+    if weights.suffix == ".xml":
+        return OpenVinoEngine(weights, identity, threads=threads)
+    return KerasEngine(weights, identity)
+
+
+def _identify(weights: Path) -> Identity:
+    """Hash the weights and hold the hash against their card, where there is one."""
+    holder = weights.with_suffix(".bin") if weights.suffix == ".xml" else weights
+    for file in (weights, holder):
+        if not file.is_file():
+            raise WeightsError(f"{file} does not exist. Restore it with: git checkout -- model/weights")
+    card = _read_card(weights)
+    sha256 = {file.name: file_sha256(file) for file in {weights, holder}}
+    for name, expected in card.get("sha256", {}).items():
+        if sha256.get(name, expected) != expected:
+            raise WeightsError(
+                f"{weights.with_name(name)} is damaged: its SHA-256 is {sha256[name]}, its card says {expected}. "
+                "Restore it with: git checkout -- model/weights"
+            )
+    return Identity(card.get("model_id", weights.stem), sha256[holder.name])
+
+
+def _read_card(weights: Path) -> dict[str, Any]:
+    """Return the card beside the weights, or an empty one."""
+    card = weights.with_name(weights.name.removesuffix(weights.suffix).removesuffix(".weights") + ".json")
+    if not card.exists():
+        return {}
+    try:
+        content: dict[str, Any] = json.loads(card.read_text(encoding="utf-8"))
+    except ValueError as exc:
+        raise WeightsError(f"{card} is damaged: {exc}. Restore it with: git checkout -- model/weights") from exc
+    return content
+
+
+def file_sha256(file: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _channels(count: int, weights: Path) -> tuple[str, ...]:
+    if count not in CHANNELS_BY_COUNT:
+        raise WeightsError(f"{weights} has {count} output channels; 1 (lesion) or 2 (lesion, lung) can be served")
+    return CHANNELS_BY_COUNT[count]
+
+
+def _check_batch(batch: FloatArray) -> None:
+    expected = (INPUT_SIZE, INPUT_SIZE, 1)
+    if batch.ndim != 4 or batch.shape[1:] != expected or batch.dtype != np.float32 or len(batch) == 0:
+        raise ValueError(f"batch must be (N, {INPUT_SIZE}, {INPUT_SIZE}, 1) float32, got {batch.shape} {batch.dtype}")

@@ -1,0 +1,105 @@
+"""Probabilities -> masks and measurements. Pure functions; a length or area in mm is None where spacing is unknown."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+LUNG_THRESHOLD = 0.5
+"""Probability from which a pixel counts as lung. Fixed: the user's threshold is about lesions."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What one slice shows at one threshold. Areas in pixels of the slice, shares in percent.
+
+    The lung is what the network marks as lung or as lesion, so that a lesion is always a part of it; the lung
+    figures are None where the network has no lung channel, the share also where it found no lung.
+    """
+
+    threshold: float
+    height_px: int
+    width_px: int
+    lesion_area_px: int
+    lesion_percent_of_image: float
+    lesion_count: int
+    largest_lesion_px: int
+    highest_probability: float
+    lung_area_px: int | None
+    lesion_percent_of_lung: float | None
+    lesion_area_mm2: float | None
+
+    def as_dict(self) -> dict[str, float | int | None]:
+        """Return the figures by name, for JSON and CSV."""
+        return asdict(self)
+
+
+def lesion_mask(probability: FloatArray, threshold: float) -> Mask:
+    """Return (H, W) bool: where the lesion probability, (H, W) float32, is at or above the threshold."""
+    return probability >= np.float32(threshold)
+
+
+def measure(
+    lesion: FloatArray,
+    lung: FloatArray | None,
+    *,
+    threshold: float,
+    spacing_mm: tuple[float, float] | None = None,
+) -> Findings:
+    """Measure the lesions of one slice.
+
+    Parameters
+    ----------
+    lesion : (H, W) float32 probability in 0.0 ... 1.0, at the slice's own height and width.
+    lung : the same for the lung, or None where the network has no such channel.
+    threshold : probability from which a pixel is lesion, above 0 and below 1.
+    spacing_mm : height and width of a pixel, None where unknown.
+
+    Raises
+    ------
+    ValueError : the shapes differ or are not (H, W), or the threshold is out of range.
+    """
+    _check(lesion, lung, threshold)
+    mask = lesion_mask(lesion, threshold)
+    area = int(np.count_nonzero(mask))
+    areas = lesion_areas(mask)
+    lung_area = None if lung is None else int(np.count_nonzero(mask | (lung >= LUNG_THRESHOLD)))
+    return Findings(
+        threshold=threshold,
+        height_px=mask.shape[0],
+        width_px=mask.shape[1],
+        lesion_area_px=area,
+        lesion_percent_of_image=100.0 * area / mask.size,
+        lesion_count=len(areas),
+        largest_lesion_px=max(areas, default=0),
+        highest_probability=float(lesion.max()),
+        lung_area_px=lung_area,
+        lesion_percent_of_lung=100.0 * area / lung_area if lung_area else None,
+        lesion_area_mm2=None if spacing_mm is None else area * spacing_mm[0] * spacing_mm[1],
+    )
+
+
+def lesion_areas(mask: Mask) -> list[int]:
+    """Return the area in pixels of each lesion: each region of True pixels that touch by side or corner.
+
+    >>> lesion_areas(np.array([[True, False, False], [False, True, False], [False, False, False]]))
+    [2]
+    """
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    # The first row is the background.
+    return [int(area) for area in stats[1:, cv2.CC_STAT_AREA]]
+
+
+def _check(lesion: FloatArray, lung: FloatArray | None, threshold: float) -> None:
+    if lesion.ndim != 2 or lesion.size == 0:
+        raise ValueError(f"lesion must be (H, W) and not empty, got shape {lesion.shape}")
+    if lung is not None and lung.shape != lesion.shape:
+        raise ValueError(f"lung {lung.shape} and lesion {lesion.shape} differ in shape")
+    if not 0.0 < threshold < 1.0:
+        raise ValueError(f"threshold must be above 0 and below 1, got {threshold}")

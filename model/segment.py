@@ -1,0 +1,60 @@
+"""The steps in order: bytes -> slice -> input -> probabilities -> findings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.decode import CtSlice, decode
+from model.engine import Engine, Identity
+from model.findings import Findings, Mask, lesion_mask, measure
+from model.preprocess import preprocess, restore
+
+DEFAULT_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """One slice, read. Arrays are at the slice's own height and width.
+
+    lesion_probability : (H, W) float32 in 0.0 ... 1.0.
+    lung_probability : the same, or None where the network has no lung channel.
+    """
+
+    ct_slice: CtSlice
+    lesion_probability: NDArray[np.float32]
+    lung_probability: NDArray[np.float32] | None
+    findings: Findings
+    model: Identity
+
+    @property
+    def mask(self) -> Mask:
+        """Return (H, W) bool: lesion at the threshold of the findings."""
+        return lesion_mask(self.lesion_probability, self.findings.threshold)
+
+
+def segment(data: bytes, engine: Engine, *, threshold: float = DEFAULT_THRESHOLD) -> Segmentation:
+    """Read a picture file and find its lesions.
+
+    Parameters
+    ----------
+    data : a whole picture file.
+    threshold : probability from which a pixel is lesion, above 0 and below 1.
+
+    Raises
+    ------
+    InputError : the file cannot be read; see `model.decode.decode`.
+    """
+    return segment_slice(decode(data), engine, threshold=threshold)
+
+
+def segment_slice(ct_slice: CtSlice, engine: Engine, *, threshold: float = DEFAULT_THRESHOLD) -> Segmentation:
+    """Find the lesions of a slice; parameters as in `segment`."""
+    network_input = preprocess(ct_slice.pixels, value_range=ct_slice.value_range)
+    probabilities = restore(engine.predict(network_input[np.newaxis])[0], ct_slice.shape)
+    lesion = np.ascontiguousarray(probabilities[..., 0])
+    lung = np.ascontiguousarray(probabilities[..., 1]) if "lung" in engine.channels else None
+    findings = measure(lesion, lung, threshold=threshold, spacing_mm=ct_slice.spacing_mm)
+    return Segmentation(ct_slice, lesion, lung, findings, engine.identity)

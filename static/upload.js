@@ -1,0 +1,86 @@
+// Dropping a file, and progress while it is sent and read. Without this script the form works as a plain form.
+"use strict";
+
+const form = document.getElementById("upload");
+const drop = document.getElementById("drop");
+const file = document.getElementById("file");
+const statusBox = document.getElementById("status");
+const message = document.getElementById("message");
+const bar = document.getElementById("progress");
+const button = form.querySelector("button");
+
+function say(sentence, isCaution) {
+  statusBox.hidden = false;
+  message.textContent = sentence;
+  message.classList.toggle("caution", Boolean(isCaution));
+  bar.hidden = Boolean(isCaution);
+}
+
+function megabytes(bytes) {
+  return (bytes / 1e6).toFixed(1) + " MB";
+}
+
+function refuse(sentence) {
+  say(sentence, true);
+  button.disabled = false;
+}
+
+function showProgress(event) {
+  if (!event.lengthComputable) return;
+  bar.value = event.loaded / event.total;
+  const sent = megabytes(event.loaded) + " of " + megabytes(event.total);
+  say(event.loaded < event.total ? "Uploading: " + sent : "Reading the slice, about a second");
+}
+
+function showAnswer(request) {
+  // The browser has followed the redirect to the result; an error came as a page with its sentence.
+  if (request.status === 200) {
+    window.location.assign(request.responseURL);
+    return;
+  }
+  const page = new DOMParser().parseFromString(request.responseText, "text/html");
+  const sentence = page.getElementById("sentence");
+  refuse(sentence ? sentence.textContent : "The upload failed with status " + request.status + ". Try again.");
+}
+
+function send(event) {
+  event.preventDefault();
+  const chosen = file.files[0];
+  if (chosen.size > Number(form.dataset.maxBytes)) {
+    refuse("The file has " + megabytes(chosen.size) + "; at most " + form.dataset.maxMb + " MB are taken.");
+    return;
+  }
+  button.disabled = true;
+  bar.value = 0;
+  say("Uploading");
+  const request = new XMLHttpRequest();
+  request.upload.addEventListener("progress", showProgress);
+  request.addEventListener("load", () => showAnswer(request));
+  request.addEventListener("error", () => refuse("The server did not answer. Check the connection and try again."));
+  request.open("POST", form.action);
+  request.setRequestHeader("Accept", "text/html");
+  request.send(new FormData(form));
+}
+
+function takeDropped(event) {
+  event.preventDefault();
+  drop.classList.remove("over");
+  if (event.dataTransfer.files.length > 1) {
+    refuse("One slice at a time, please: " + event.dataTransfer.files.length + " files were dropped.");
+  } else if (event.dataTransfer.files.length === 1) {
+    file.files = event.dataTransfer.files;
+    form.requestSubmit();
+  }
+}
+
+form.addEventListener("submit", send);
+drop.addEventListener("drop", takeDropped);
+drop.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  drop.classList.add("over");
+});
+drop.addEventListener("dragleave", () => drop.classList.remove("over"));
+window.addEventListener("pageshow", () => {
+  button.disabled = false;
+  statusBox.hidden = true;
+});

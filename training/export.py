@@ -1,0 +1,140 @@
+"""Trained weights -> the served files, checked against the original.
+
+python -m training.export --weights runs/first/best.weights.h5 --name groundglass-1 --out model/weights
+
+OUT/NAME.weights.h5      the weights in 16 bit, for TensorFlow: to fine-tune, to compare
+OUT/NAME.xml, NAME.bin   the same network for OpenVINO, weights in 16 bit
+OUT/NAME.json            the card: what the files are and their SHA-256; training.card adds data and figures
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+
+from model.engine import file_sha256, load_engine
+from model.network import load_network
+from model.phantom import EXAMPLES, draw_phantom
+from model.preprocess import preprocess
+
+log = logging.getLogger(__name__)
+
+TOLERANCE = 0.01
+"""Largest difference of a probability between the original and a served form; 16 bits keep three digits."""
+
+
+def export(weights: Path, out: Path, name: str) -> Path:
+    """Write the served files of a network and their card.
+
+    Parameters
+    ----------
+    weights : what `model.network.load_network` reads.
+    out : folder, made if absent; files of the same name are replaced.
+    name : the model's id, and the stem of the files.
+
+    Returns
+    -------
+    The path of the .xml.
+
+    Raises
+    ------
+    WeightsError : the weights do not fit the network.
+    ValueError : a served form answers otherwise than the original; nothing of it is kept.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    network = load_network(weights)
+    keras_file, served = out / f"{name}.weights.h5", out / f"{name}.xml"
+    card = out / f"{name}.json"
+    # The hashes of an earlier export would call the new files damaged.
+    card.unlink(missing_ok=True)
+    save_in_16_bit(network, keras_file)
+    save_for_openvino(network, served)
+    try:
+        differences = {file.name: _difference(network, file) for file in (keras_file, served)}
+    except ValueError:
+        for file in (keras_file, served, served.with_suffix(".bin")):
+            file.unlink(missing_ok=True)
+        raise
+    _write_card(card, name, [keras_file, served, served.with_suffix(".bin")], differences)
+    return served
+
+
+def save_in_16_bit(network: keras.Model, file: Path) -> None:
+    """Write the weights of a network in Keras' format, in half precision: half the size, read back as float32."""
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / "whole.weights.h5"
+        network.save_weights(whole)
+        with h5py.File(whole) as source, h5py.File(file, "w") as target:
+            source.visititems(lambda name, item: _copy_in_16_bit(target, name, item))
+
+
+def _copy_in_16_bit(target: h5py.File, name: str, item: Any) -> None:
+    if isinstance(item, h5py.Dataset):
+        halved = item[()].astype(np.float16) if item.dtype == np.float32 else item[()]
+        target.create_dataset(name, data=halved)
+    else:
+        target.require_group(name)
+    for key, value in item.attrs.items():
+        target[name].attrs[key] = value
+
+
+def save_for_openvino(network: keras.Model, file: Path) -> None:
+    """Write a network as OpenVINO's .xml, with a .bin beside it that holds the weights in half precision."""
+    with tempfile.TemporaryDirectory() as folder:
+        network.export(folder, format="tf_saved_model", verbose=False)
+        converted = openvino.convert_model(folder, input=[1, *network.input_shape[1:]])
+        openvino.save_model(converted, file, compress_to_fp16=True)
+
+
+def _difference(network: keras.Model, file: Path) -> float:
+    """Return the largest difference of a probability between a network and its served form, on phantoms.
+
+    Raises
+    ------
+    ValueError : it is more than TOLERANCE.
+    """
+    batch = np.stack([preprocess(draw_phantom(blobs)) for blobs in EXAMPLES.values()])
+    original: NDArray[np.float32] = network.predict_on_batch(batch)
+    difference = float(np.abs(load_engine(file).predict(batch) - original).max())
+    log.info("%s differs from the original by at most %.5f", file.name, difference)
+    # Written so that NaN fails too.
+    if not difference <= TOLERANCE:
+        raise ValueError(f"{file.name} differs from the original by {difference}, more than {TOLERANCE}")
+    return difference
+
+
+def _write_card(card: Path, name: str, files: Sequence[Path], differences: dict[str, float]) -> None:
+    content = {
+        "model_id": name,
+        "sha256": {file.name: file_sha256(file) for file in files},
+        "input": "448 x 448 x 1 float32, 0.0 = -1250 HU or less, 1.0 = 250 HU or more",
+        "output": ["lesion", "lung"][: load_network(files[0]).output_shape[-1]],
+        "largest_difference_from_float32": differences,
+    }
+    card.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line and export."""
+    parser = argparse.ArgumentParser(prog="python -m training.export", description="Write the served files.")
+    parser.add_argument("--weights", type=Path, required=True, help="trained weights, such as best.weights.h5")
+    parser.add_argument("--name", required=True, help="the model's id and the stem of its files")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the files, such as model/weights")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    export(options.weights, options.out, options.name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Error class -> HTTP status, as page or as JSON; the only place where errors meet HTTP."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+
+from flask import Flask, Response, jsonify, make_response, render_template, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from model import errors
+from webapp.requests import current_settings
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[type[errors.GroundglassError], HTTPStatus] = {
+    errors.MissingFile: HTTPStatus.BAD_REQUEST,
+    errors.EmptyFile: HTTPStatus.BAD_REQUEST,
+    errors.InvalidOption: HTTPStatus.BAD_REQUEST,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.NotAnImage: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.DamagedImage: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TooSmall: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.WeightsError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+# What is still read of a refused upload. A connection that is closed on unread bytes is reset, and the sender would
+# see that instead of the sentence.
+_DRAINED_BYTES = 256 * 1024 * 1024
+_CHUNK_BYTES = 64 * 1024
+
+_SENTENCES = {
+    HTTPStatus.NOT_FOUND: "There is no page at this address.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "This address does not take a request of this kind.",
+    HTTPStatus.BAD_REQUEST: "The request could not be understood.",
+}
+
+
+def init_app(app: Flask) -> None:
+    """Register the handlers."""
+    app.register_error_handler(errors.GroundglassError, _handle_ours)
+    app.register_error_handler(RequestEntityTooLarge, _handle_too_large)
+    app.register_error_handler(HTTPException, _handle_http)
+    app.register_error_handler(Exception, _handle_unexpected)
+
+
+def _handle_ours(error: errors.GroundglassError) -> Response:
+    status = STATUS[type(error)]
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("%s: %s", type(error).__name__, error)
+    if isinstance(error, errors.WeightsError) and request.endpoint != "api.readyz":
+        # Whoever uploads can do nothing about the weights; whoever runs the server asks /readyz.
+        return _answer(status, "The server cannot read slices now: its network could not be loaded. Try again later.")
+    return _answer(status, str(error))
+
+
+def _handle_too_large(error: RequestEntityTooLarge) -> Response:
+    _drain()
+    response = _answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large_sentence())
+    # Where more is left than was drained, the connection cannot be used again.
+    response.headers["Connection"] = "close"
+    return response
+
+
+def _too_large_sentence() -> str:
+    """Tell an upload over the size limit from one with too many fields, or a field that is too long."""
+    megabytes = current_settings().max_upload_mb
+    length = request.content_length
+    if length is not None and length <= megabytes * 1_000_000:
+        return "The upload has too many fields, or a field that is too long. Send the file and the options alone."
+    return f"The upload is larger than {megabytes} MB, the most that is taken."
+
+
+def _drain() -> None:
+    stream, left = request.environ["wsgi.input"], _DRAINED_BYTES
+    while left > 0:
+        chunk = stream.read(min(_CHUNK_BYTES, left))
+        if not chunk:
+            return
+        left -= len(chunk)
+
+
+def _handle_http(error: HTTPException) -> Response:
+    if error.code is None or error.code < HTTPStatus.BAD_REQUEST:
+        # A redirect of the router's own.
+        return make_response(error.get_response())
+    status = HTTPStatus(error.code)
+    response = _answer(status, _SENTENCES.get(status, status.phrase + "."))
+    for name in ("Allow", "Retry-After"):
+        if name in error.get_response().headers:
+            response.headers[name] = error.get_response().headers[name]
+    return response
+
+
+def _handle_unexpected(error: Exception) -> Response:
+    """The last resort: the log has the traceback, the sender a sentence."""
+    log.error("unexpected error", exc_info=error)
+    return _answer(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong in the server. Try again; its log says what happened."
+    )
+
+
+def _answer(status: HTTPStatus, sentence: str) -> Response:
+    """Answer as RFC 9457 problem details to a program, as a page to a browser."""
+    if wants_page():
+        return make_response(render_template("error.html", status=status, sentence=sentence), status)
+    response = jsonify(title=status.phrase, status=int(status), detail=sentence)
+    response.status_code = int(status)
+    response.content_type = "application/problem+json"
+    return response
+
+
+def wants_page() -> bool:
+    """Whether the sender is a browser: it names HTML among what it takes, which programs do not."""
+    return request.blueprint != "api" and any(kind == "text/html" for kind in request.accept_mimetypes.values())

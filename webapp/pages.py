@@ -1,0 +1,101 @@
+"""Blueprint: the upload form, the result page, downloads."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from model.decode import FORMATS, MAX_MEGAPIXELS
+from model.overlay import mask_png, original_png, overlay_png, probability_png
+from model.segment import Segmentation, segment
+from webapp import words
+from webapp.requests import current_settings, read_threshold, read_upload
+from webapp.results import current_results
+from webapp.segmenter import current_engine
+
+blueprint = Blueprint("pages", __name__)
+
+
+@blueprint.app_context_processor
+def _every_page() -> dict[str, object]:
+    """What all templates may name."""
+    return {"settings": current_settings(), "notice": words.NOTICE, "words": words}
+
+
+@blueprint.get("/upload")
+@blueprint.get("/")
+def form() -> str:
+    """Show the upload form."""
+    return render_template("form.html", formats=FORMATS, max_megapixels=MAX_MEGAPIXELS)
+
+
+@blueprint.post("/upload")
+@blueprint.post("/")
+def upload() -> BaseResponse:
+    """Segment the chosen slice, keep the result, and lead to it."""
+    chosen, threshold = read_upload(request), read_threshold(request)
+    segmentation = segment(chosen.data, current_engine(), threshold=threshold)
+    result_id = current_results().save(_details(segmentation, chosen.shown_name), _pictures(segmentation))
+    return redirect(url_for("pages.result", result_id=result_id), HTTPStatus.SEE_OTHER)
+
+
+def _details(segmentation: Segmentation, shown_name: str) -> dict[str, object]:
+    return {
+        "name": shown_name,
+        "measurements": segmentation.findings.as_dict(),
+        "notes": segmentation.ct_slice.notes,
+        "model": {"id": segmentation.model.model_id, "sha256": segmentation.model.sha256},
+    }
+
+
+def _pictures(segmentation: Segmentation) -> dict[str, bytes]:
+    return {
+        "original": original_png(segmentation),
+        "overlay": overlay_png(segmentation),
+        "mask": mask_png(segmentation),
+        "probability": probability_png(segmentation),
+    }
+
+
+@blueprint.get("/results/<result_id>")
+def result(result_id: str) -> Response:
+    """Show a result until it expires."""
+    details = current_results().details(result_id)
+    if details is None:
+        page = render_template("expired.html")
+        return make_response(page, HTTPStatus.NOT_FOUND)
+    return _private(make_response(render_template("result.html", result_id=result_id, **details)))
+
+
+@blueprint.get("/results/<result_id>/<name>.png")
+def picture(result_id: str, name: str) -> Response:
+    """Send a picture of a result; with ?download=1 as a file to keep."""
+    png = current_results().picture(result_id, name)
+    if png is None:
+        abort(HTTPStatus.NOT_FOUND)
+    response = make_response(png)
+    response.content_type = "image/png"
+    if request.args.get("download"):
+        response.headers["Content-Disposition"] = f'attachment; filename="groundglass-{result_id[:6]}-{name}.png"'
+    return _private(response)
+
+
+def _private(response: Response) -> Response:
+    """Forbid every cache to keep a result: it must be gone when it has expired."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@blueprint.after_app_request
+def _harden(response: Response) -> Response:
+    """Let the browser load nothing from elsewhere, guess no types and tell no addresses."""
+    response.headers.setdefault(
+        "Content-Security-Policy",
+        "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    )
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    return response

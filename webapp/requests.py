@@ -1,0 +1,76 @@
+"""Reading a request: the uploaded file and the options, alike for pages and API."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+from flask import Request, current_app
+
+from model.errors import EmptyFile, InvalidOption, MissingFile
+from webapp.settings import Settings
+
+FIELD = "file"
+SETTINGS_EXTENSION = "groundglass-settings"
+_LONGEST_NAME = 80
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One uploaded file: its bytes, and its name made safe to show."""
+
+    data: bytes
+    shown_name: str
+
+
+def current_settings() -> Settings:
+    """Return the settings of the current app."""
+    settings: Settings = current_app.extensions[SETTINGS_EXTENSION]
+    return settings
+
+
+def read_upload(request: Request) -> Upload:
+    """Return the file in the multipart field "file".
+
+    Raises
+    ------
+    MissingFile : no such field, or no file was chosen.
+    EmptyFile : the file has no bytes.
+    """
+    files = [file for file in request.files.getlist(FIELD) if file.filename]
+    if not files:
+        raise MissingFile(
+            f'No file was sent. Choose a CT slice; programs send it as multipart/form-data in the field "{FIELD}".'
+        )
+    if len(files) > 1:
+        raise InvalidOption(f"{len(files)} files were sent. Send one slice at a time.")
+    data = files[0].stream.read()
+    if not data:
+        raise EmptyFile("The file is empty (0 bytes). Choose the picture again; it may still have been copying.")
+    return Upload(data, _shown_name(files[0].filename or ""))
+
+
+def read_threshold(request: Request) -> float:
+    """Return the option "threshold" of the form or the address, or the default.
+
+    Raises
+    ------
+    InvalidOption : it is no number above 0 and below 1.
+    """
+    text = request.values.get("threshold", "")
+    if not text:
+        return current_settings().threshold
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < 1.0:
+        raise InvalidOption(f"The threshold {text[:20]!r} is not a number above 0 and below 1. Try 0.5.")
+    return value
+
+
+def _shown_name(filename: str) -> str:
+    """Return a file name without folders, control characters and marks that reverse the writing direction."""
+    name = filename.replace("\\", "/").rsplit("/", 1)[-1]
+    visible = "".join(letter for letter in name if unicodedata.category(letter)[0] != "C")
+    return visible if len(visible) <= _LONGEST_NAME else visible[: _LONGEST_NAME - 1] + "…"

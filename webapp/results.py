@@ -1,0 +1,123 @@
+"""Where finished results live until they expire: a folder each, on disk, so that every worker process answers."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flask import current_app
+
+from webapp.settings import Settings
+
+log = logging.getLogger(__name__)
+
+EXTENSION = "groundglass-results"
+PICTURES = ("original", "overlay", "mask", "probability")
+
+_RESULT_ID = re.compile(r"[0-9a-f]{32}")
+_DRAFT = ".draft-"
+_DETAILS = "details.json"
+
+
+class ResultStore:
+    """Results of one server in one folder; a result's name is its id, 128 random bits in hexadecimal."""
+
+    def __init__(self, folder: Path, *, lifetime_s: float) -> None:
+        self._folder = folder.absolute()
+        self._lifetime_s = lifetime_s
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> ResultStore:
+        """Return the store that the settings name."""
+        return cls(settings.results, lifetime_s=60 * settings.result_minutes)
+
+    def save(self, details: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
+        """Keep a result and return its id; it appears whole or not at all.
+
+        details : what JSON can hold. pictures : PNG files by a name from PICTURES.
+        """
+        result_id = secrets.token_hex(16)
+        draft = self._folder / (_DRAFT + result_id)
+        # Only the server's own user may look: a slice can show whose it is.
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft.mkdir(mode=0o700)
+        try:
+            for name, png in pictures.items():
+                (draft / f"{name}.png").write_bytes(png)
+            (draft / _DETAILS).write_text(json.dumps(dict(details)), encoding="utf-8")
+            draft.rename(self._folder / result_id)
+        except OSError:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+        return result_id
+
+    def details(self, result_id: str) -> dict[str, Any] | None:
+        """Return the details of a result, or None where it does not exist or has expired."""
+        content = self._read(result_id, _DETAILS)
+        return None if content is None else dict(json.loads(content))
+
+    def picture(self, result_id: str, name: str) -> bytes | None:
+        """Return a picture as PNG, or None where it or its result does not exist or has expired."""
+        return self._read(result_id, f"{name}.png") if name in PICTURES else None
+
+    def sweep(self) -> int:
+        """Delete what has expired, and drafts left by a process that died; return how many."""
+        return self._delete([entry for entry in self._entries() if self._is_expired(entry)])
+
+    def clear(self) -> int:
+        """Delete all results, expired or not; return how many."""
+        return self._delete(self._entries())
+
+    def _delete(self, entries: list[Path]) -> int:
+        for entry in entries:
+            shutil.rmtree(entry, ignore_errors=True)
+        return len(entries)
+
+    def _entries(self) -> list[Path]:
+        """Return what was made here; whatever else lies in the folder is never deleted."""
+        if not self._folder.is_dir():
+            return []
+        return [entry for entry in self._folder.iterdir() if _RESULT_ID.fullmatch(entry.name.removeprefix(_DRAFT))]
+
+    def _read(self, result_id: str, file: str) -> bytes | None:
+        folder = self._folder / result_id
+        if not _RESULT_ID.fullmatch(result_id) or self._is_expired(folder):
+            return None
+        try:
+            return (folder / file).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _is_expired(self, folder: Path) -> bool:
+        try:
+            return time.time() - folder.stat().st_mtime > self._lifetime_s
+        except FileNotFoundError:
+            return True
+
+
+def start_sweeping(store: ResultStore, *, every_s: float) -> None:
+    """Sweep again and again, in a thread that ends with the process: nothing outlives its time for want of visitors."""
+
+    def sweep() -> None:
+        while True:
+            try:
+                store.sweep()
+            except OSError:
+                log.exception("expired results could not be deleted")
+            time.sleep(every_s)
+
+    threading.Thread(target=sweep, name="sweep-results", daemon=True).start()
+
+
+def current_results() -> ResultStore:
+    """Return the store of the current app."""
+    store: ResultStore = current_app.extensions[EXTENSION]
+    return store

@@ -1,0 +1,70 @@
+"""Strict settings from the environment; an error names the variable and the bad value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.engine import SHIPPED_WEIGHTS
+from model.segment import DEFAULT_THRESHOLD
+
+PREFIX = "GROUNDGLASS_"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be set; each field is read from GROUNDGLASS_ and its name in capitals."""
+
+    weights: Path = SHIPPED_WEIGHTS  # the network to serve
+    threads: int = 0  # processor threads of the engine, 0 = one for each core
+    threshold: float = DEFAULT_THRESHOLD  # what the form proposes and the API assumes
+    max_upload_mb: int = 64  # largest upload, in millions of bytes
+    result_minutes: float = 30.0  # how long a result can be looked at
+    results: Path = Path("instance/results")  # where results wait until they expire
+
+    def __post_init__(self) -> None:
+        _require(self.threads >= 0, "threads", self.threads, "0 or more")
+        _require(0.0 < self.threshold < 1.0, "threshold", self.threshold, "above 0 and below 1")
+        _require(self.max_upload_mb > 0, "max_upload_mb", self.max_upload_mb, "more than 0")
+        usable = self.result_minutes > 0.0 and math.isfinite(self.result_minutes)
+        _require(usable, "result_minutes", self.result_minutes, "more than 0 and finite")
+
+
+_READERS: dict[str, Callable[[str], object]] = {"Path": Path, "int": int, "float": float}
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Read the settings.
+
+    Parameters
+    ----------
+    environ : usually os.environ. What does not begin with GROUNDGLASS_ is ignored, GROUNDGLASS_DATA too, which
+        belongs to training.
+
+    Raises
+    ------
+    ValueError : a variable is unknown, or its value is not of the right kind or out of range.
+    """
+    fields = {PREFIX + name.upper(): field for name, field in Settings.__dataclass_fields__.items()}
+    ours = {name: text for name, text in environ.items() if name.startswith(PREFIX) and name != PREFIX + "DATA"}
+    unknown = sorted(set(ours) - set(fields))
+    if unknown:
+        raise ValueError(f"{unknown[0]} is no setting; known are {', '.join(fields)}")
+    values = {fields[name].name: _read(name, text, str(fields[name].type)) for name, text in ours.items()}
+    return Settings(**values)  # type: ignore[arg-type]  # Each value was read by its field's own type.
+
+
+def _read(name: str, text: str, kind: str) -> object:
+    try:
+        if not text:
+            raise ValueError
+        return _READERS[kind](text)
+    except ValueError as exc:
+        raise ValueError(f"{name} must be of type {kind}, got {text!r}") from exc
+
+
+def _require(condition: bool, field: str, value: object, wanted: str) -> None:
+    if not condition:
+        raise ValueError(f"{PREFIX}{field.upper()} must be {wanted}, got {value!r}")
