@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-ByteImage = NDArray[np.uint8]
+from training.strokes import ByteImage, Stroke, draw_strokes, random_strokes
 
 
 @dataclass(frozen=True)
@@ -57,17 +57,6 @@ class Appearance:
 
 
 @dataclass(frozen=True)
-class Stroke:
-    """A line, arrow, frame or letters burnt into the picture; coordinates are shares of width and height."""
-
-    kind: str
-    start: tuple[float, float]
-    end: tuple[float, float]
-    gray: int
-    thickness: int
-
-
-@dataclass(frozen=True)
 class Parameters:
     """Everything that one application needs; the same parameters give the same pixels."""
 
@@ -78,16 +67,13 @@ class Parameters:
     noise_seed: int = 0
 
 
-STROKE_KINDS = ("line", "arrow", "frame", "letters")
-
-
 def draw(rng: np.random.Generator) -> Parameters:
     """Draw parameters for one slice from `rng`."""
     return Parameters(
         crop=_draw_crop(rng),
         warp=_draw_warp(rng),
         appearance=_draw_appearance(rng),
-        strokes=_draw_strokes(rng) if rng.random() < 0.15 else (),
+        strokes=random_strokes(rng) if rng.random() < 0.15 else (),
         noise_seed=int(rng.integers(2**32)),
     )
 
@@ -127,22 +113,6 @@ def _draw_appearance(rng: np.random.Generator) -> Appearance:
     )
 
 
-def _draw_strokes(rng: np.random.Generator) -> tuple[Stroke, ...]:
-    return tuple(_draw_stroke(rng) for _ in range(int(rng.integers(1, 5))))
-
-
-def _draw_stroke(rng: np.random.Generator) -> Stroke:
-    start = rng.uniform(0.02, 0.98, 2)
-    end = np.clip(start + rng.normal(0.0, 0.1, 2), 0.0, 1.0)
-    return Stroke(
-        kind=STROKE_KINDS[int(rng.integers(len(STROKE_KINDS)))],
-        start=(float(start[0]), float(start[1])),
-        end=(float(end[0]), float(end[1])),
-        gray=int(rng.choice([0, 76, 150, 226, 255])),
-        thickness=int(rng.integers(1, 4)),
-    )
-
-
 def apply(sample: Sample, parameters: Parameters) -> Sample:
     """Apply drawn parameters: crop, warp, gray values, strokes. Masks follow the geometry and nothing else.
 
@@ -155,7 +125,7 @@ def apply(sample: Sample, parameters: Parameters) -> Sample:
 
 
 def lung_box(lung: ByteImage) -> tuple[int, int, int, int] | None:
-    """Return top, bottom, left, right (ends excluded) of the non-zero pixels of (H, W), or None where there are none."""
+    """Return top, bottom, left, right (ends excluded) of the non-zero pixels of (H, W), None where all are zero."""
     rows, columns = np.flatnonzero(lung.any(axis=1)), np.flatnonzero(lung.any(axis=0))
     if rows.size == 0:
         return None
@@ -207,31 +177,8 @@ def change_window(image: ByteImage, choice: Appearance) -> ByteImage:
     """Map gray values by black point, white point and gamma, through a table of 256 values."""
     values = (np.arange(256) - choice.black) / (choice.white - choice.black)
     table = np.rint(255.0 * np.clip(values, 0.0, 1.0) ** choice.gamma).astype(np.uint8)
-    return table[image]
-
-
-def draw_strokes(image: ByteImage, strokes: tuple[Stroke, ...]) -> ByteImage:
-    """Burn strokes into a copy of (H, W)."""
-    canvas = image.copy()
-    for stroke in strokes:
-        _draw_one(canvas, stroke)
-    return canvas
-
-
-def _draw_one(canvas: ByteImage, stroke: Stroke) -> None:
-    height, width = canvas.shape
-    start = (round(stroke.start[0] * (width - 1)), round(stroke.start[1] * (height - 1)))
-    end = (round(stroke.end[0] * (width - 1)), round(stroke.end[1] * (height - 1)))
-    if stroke.kind == "line":
-        cv2.line(canvas, start, end, stroke.gray, stroke.thickness, cv2.LINE_AA)
-    elif stroke.kind == "arrow":
-        cv2.arrowedLine(canvas, start, end, stroke.gray, stroke.thickness, cv2.LINE_AA, tipLength=0.4)
-    elif stroke.kind == "frame":
-        cv2.rectangle(canvas, start, end, stroke.gray, stroke.thickness, cv2.LINE_AA)
-    else:
-        letters = chr(ord("A") + stroke.gray % 26) + str(stroke.thickness)
-        size = 0.3 + 0.3 * stroke.thickness
-        cv2.putText(canvas, letters, start, cv2.FONT_HERSHEY_SIMPLEX, size, stroke.gray, 2, cv2.LINE_AA)
+    mapped: ByteImage = table[image]
+    return mapped
 
 
 def degrade(image: ByteImage, choice: Appearance, noise_seed: int) -> ByteImage:
@@ -249,7 +196,7 @@ def degrade(image: ByteImage, choice: Appearance, noise_seed: int) -> ByteImage:
         result = np.clip(np.rint(result + choice.noise * noise), 0, 255).astype(np.uint8)
     if choice.jpeg_quality > 0:
         _, encoded = cv2.imencode(".jpg", result, [cv2.IMWRITE_JPEG_QUALITY, choice.jpeg_quality])
-        result = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE).astype(np.uint8)
+        result = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE), np.uint8)
     return result
 
 

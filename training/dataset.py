@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.preprocess import preprocess, preprocess_mask
-from training.augment import ByteImage, Sample, apply, draw
+from training.augment import Sample, apply, draw
+from training.strokes import ByteImage
 
 DATA_FOLDER = Path(os.environ.get("GROUNDGLASS_DATA", "../shared/data"))
 """Where the scans lie; they are never part of the project."""
