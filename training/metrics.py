@@ -1,8 +1,10 @@
-"""Overlap of masks: Dice and IoU, in NumPy for evaluation and as Keras metrics for training.
+"""Overlap of masks: Dice, IoU, precision and recall, in NumPy for evaluation and as Keras metrics for training.
 
 The empty-mask rule, written down once: where truth and prediction are both empty, Dice and IoU of that single pair are
 undefined and given as NaN (average with `nanmean`, and say how many were left out). Where exactly one is empty, both
-are 0. Pooled figures add the pixel counts of all slices first, so the rule matters only when all of them are empty.
+are 0. Precision is NaN where the prediction is empty (nothing was called, so nothing was called rightly or wrongly),
+recall where the truth is empty (nothing was there to be found). Pooled figures add the pixel counts of all slices
+first, so the rule matters only when all of them are empty.
 """
 
 from __future__ import annotations
@@ -42,9 +44,17 @@ class Overlap:
     @property
     def iou(self) -> float:
         """TP / (TP + FP + FN); NaN where both masks are empty. IoU = Dice / (2 - Dice)."""
-        return _ratio(
-            self.true_positive_px, self.true_positive_px + self.false_positive_px + self.false_negative_px
-        )
+        return _ratio(self.true_positive_px, self.true_positive_px + self.false_positive_px + self.false_negative_px)
+
+    @property
+    def precision(self) -> float:
+        """TP / (TP + FP), the share of the prediction that is right; NaN where the prediction is empty."""
+        return _ratio(self.true_positive_px, self.true_positive_px + self.false_positive_px)
+
+    @property
+    def recall(self) -> float:
+        """TP / (TP + FN), the share of the truth that was found; NaN where the truth is empty."""
+        return _ratio(self.true_positive_px, self.true_positive_px + self.false_negative_px)
 
 
 NO_PIXELS = Overlap(0, 0, 0)
@@ -78,7 +88,7 @@ def _ratio(numerator: int, denominator: int) -> float:
 
 
 @keras.saving.register_keras_serializable("groundglass")
-class PooledOverlap(keras.metrics.Metric):
+class PooledOverlap(keras.metrics.Metric):  # type: ignore[misc]
     """Dice or IoU of one channel, from pixel counts pooled over all batches of an epoch.
 
     y_true : (N, H, W, 3): lesion, lung, lung known. y_pred : (N, H, W, 2): lesion, lung.
