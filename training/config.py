@@ -19,6 +19,14 @@ class Stage:
     learning_rate: float  # peak of the schedule
     warmup_epochs: float = 0.0  # linear rise from 0 to the peak
 
+    def __post_init__(self) -> None:
+        # Checked here, not when the stage begins: that may be hours after the start.
+        if self.size < 32 or self.size % 32:
+            raise ValueError(f"size must be a positive multiple of 32, got {self.size}")
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
 
 @dataclass(frozen=True)
 class Config:
@@ -46,12 +54,15 @@ def read_config(path: Path) -> Config:
     Raises
     ------
     FileNotFoundError : the file does not exist.
-    ValueError : it is no TOML, or a key is unknown, missing or of another type.
+    ValueError : it is no TOML, or a key is unknown, missing, of another type or out of range.
     """
     with path.open("rb") as file:
         table = tomllib.load(file)
-    stages = tuple(_build(Stage, stage, f"{path} [[stages]]") for stage in table.pop("stages", []))
-    config: Config = _build(Config, table | {"stages": stages}, str(path))
+    stages = table.pop("stages", [])
+    if not isinstance(stages, list):
+        raise ValueError(f"{path}: stages must be tables, each headed [[stages]], got {stages!r}")
+    built = tuple(_build(Stage, stage, f"{path} [[stages]]") for stage in stages)
+    config: Config = _build(Config, table | {"stages": built}, str(path))
     return config
 
 
