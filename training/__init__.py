@@ -1,0 +1,1 @@
+"""The training kit: raw scans -> manifest -> weights -> report."""

@@ -41,7 +41,7 @@ def bce_jaccard(truth: Tensor, probability: Tensor, weight: Tensor) -> Tensor:
 
 
 @keras.saving.register_keras_serializable("groundglass")
-class LesionLungLoss(keras.losses.Loss):
+class LesionLungLoss(keras.losses.Loss):  # type: ignore[misc]
     """BCE-Jaccard of the lesion plus `lung_weight` times that of the lung.
 
     y_true : (N, H, W, 3) float32: lesion, lung, and whether the lung is known (1.0) or not (0.0).

@@ -54,10 +54,14 @@ def train(config: Config, workdir: Path, *, data: Path = DATA_FOLDER, resume: bo
     FileExistsError : workdir holds a run and `resume` is false.
     ValueError : workdir holds a run of another configuration, or the manifest leaks patients.
     """
-    _claim_workdir(config, workdir, resume=resume)
+    _refuse_other_run(config, workdir, resume=resume)
     rows = read_manifest(data / config.manifest)
     training = _read_split(rows, "train", config.max_slices)
     validation = _read_split(rows, "val", config.max_slices)
+    # Only now, so that a mistyped data folder does not leave a run to be resumed behind.
+    _write_config(config, workdir)
+    # The first weights are drawn from the backend's generator, which is global.
+    keras.utils.set_random_seed(config.seed)
     best: Path | None = None
     for number, stage in enumerate(config.stages, start=1):
         folder = workdir / f"stage{number}-{stage.size}"
@@ -65,17 +69,21 @@ def train(config: Config, workdir: Path, *, data: Path = DATA_FOLDER, resume: bo
     return Path(shutil.copyfile(str(best), workdir / "best.weights.h5"))
 
 
-def _claim_workdir(config: Config, workdir: Path, *, resume: bool) -> None:
-    """Write the configuration, or hold it against the one that is there."""
+def _refuse_other_run(config: Config, workdir: Path, *, resume: bool) -> None:
+    """Raise where the working folder holds a run that this one must not overwrite."""
     file = workdir / "config.json"
-    wanted = json.dumps(as_dict(config), indent=2)
-    if file.exists():
-        if not resume:
-            raise FileExistsError(f"{workdir} holds a run already: continue it with --resume or choose another folder")
-        if json.loads(file.read_text()) != json.loads(wanted):
-            raise ValueError(f"{file} is of another configuration: resume with that one or choose another folder")
+    if not file.exists():
+        return
+    if not resume:
+        raise FileExistsError(f"{workdir} holds a run already: continue it with --resume or choose another folder")
+    if json.loads(file.read_text(encoding="utf-8")) != json.loads(json.dumps(as_dict(config))):
+        raise ValueError(f"{file} is of another configuration: resume with that one or choose another folder")
+
+
+def _write_config(config: Config, workdir: Path) -> None:
     workdir.mkdir(parents=True, exist_ok=True)
-    file.write_text(wanted + "\n")
+    text = json.dumps(as_dict(config), indent=2) + "\n"
+    (workdir / "config.json").write_text(text, encoding="utf-8")
 
 
 def _read_split(rows: Sequence[Row], split: str, max_slices: int | None) -> list[Sample]:
@@ -108,9 +116,11 @@ def _train_stage(
     batches = SliceBatches(
         training, size=stage.size, batch_size=stage.batch_size, seed=config.seed + stage.size, epoch=done
     )
-    network = _compile(config, stage, steps_per_epoch=len(batches))
+    network = build_network(size=stage.size, mixed_bfloat16=config.mixed_bfloat16)
     if start_from is not None:
+        # Before compiling: the file also holds the optimiser of the stage before, which must not be taken over.
         network.load_weights(start_from)
+    _compile(network, config, stage, steps_per_epoch=len(batches))
     network.fit(
         batches,
         epochs=stage.epochs,
@@ -122,8 +132,7 @@ def _train_stage(
     return best
 
 
-def _compile(config: Config, stage: Stage, *, steps_per_epoch: int) -> keras.Model:
-    network = build_network(size=stage.size, mixed_bfloat16=config.mixed_bfloat16)
+def _compile(network: keras.Model, config: Config, stage: Stage, *, steps_per_epoch: int) -> None:
     steps = stage.epochs * steps_per_epoch
     rate: Any = stage.learning_rate
     if config.schedule == "cosine":
@@ -135,7 +144,6 @@ def _compile(config: Config, stage: Stage, *, steps_per_epoch: int) -> keras.Mod
         # XLA's convolutions are slower than TensorFlow's own on a CPU; JAX always compiles.
         jit_compile=keras.backend.backend() != "tensorflow",
     )
-    return network
 
 
 @keras.saving.register_keras_serializable("groundglass")
@@ -145,7 +153,7 @@ class CosineWithWarmup(keras.optimizers.schedules.LearningRateSchedule):  # type
     def __init__(self, peak: float, steps: int, warmup_steps: int) -> None:
         self.peak, self.steps, self.warmup_steps = peak, steps, warmup_steps
 
-    def __call__(self, step: Any) -> Any:
+    def __call__(self, step: Any) -> Any:  # noqa: D102  (the class says it)
         step = keras.ops.cast(step, "float32")
         rising = (step + 1.0) / max(1, self.warmup_steps)
         progress = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
@@ -157,7 +165,9 @@ class CosineWithWarmup(keras.optimizers.schedules.LearningRateSchedule):  # type
         return {"peak": self.peak, "steps": self.steps, "warmup_steps": self.warmup_steps}
 
 
-def _callbacks(config: Config, folder: Path, best: Path, history: list[dict[str, str]]) -> list[keras.callbacks.Callback]:
+def _callbacks(
+    config: Config, folder: Path, best: Path, history: Sequence[dict[str, str]]
+) -> list[keras.callbacks.Callback]:
     best_so_far = max((float(row[MONITOR]) for row in history), default=None)
     callbacks: list[keras.callbacks.Callback] = [
         keras.callbacks.ModelCheckpoint(
@@ -177,7 +187,8 @@ def _callbacks(config: Config, folder: Path, best: Path, history: list[dict[str,
     if importlib.util.find_spec("tensorflow") is not None:
         callbacks.append(keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False))
     # Last, so that an epoch that counts as done has been logged and checkpointed.
-    return [*callbacks, keras.callbacks.BackupAndRestore(folder / "backup", delete_checkpoint=False)]
+    backup = keras.callbacks.BackupAndRestore(folder / "backup", double_checkpoint=True, delete_checkpoint=False)
+    return [*callbacks, backup]
 
 
 def _finished_epochs(folder: Path) -> int:
