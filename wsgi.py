@@ -7,8 +7,6 @@ from webapp.results import EXTENSION as RESULTS
 from webapp.results import start_sweeping
 from webapp.segmenter import EXTENSION as SEGMENTER
 
-SWEEP_EVERY_S = 30.0
-
 app = create_app()
 app.extensions[SEGMENTER].warm_up()
-start_sweeping(app.extensions[RESULTS], every_s=SWEEP_EVERY_S)
+start_sweeping(app.extensions[RESULTS])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,34 +90,26 @@ def decode(data: bytes) -> CtSlice:
     """
     if not data:
         raise EmptyFile("The file is empty (0 bytes). Choose the picture again; it may still have been copying.")
-    image = _open(data)
-    _check_size(*image.size)
-    pages = getattr(image, "n_frames", 1)
-    upright = _load(image)
+    with _sentences(data):
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        _check_size(*image.size)
+        pages = getattr(image, "n_frames", 1)
+        image.load()
+        upright = ImageOps.exif_transpose(image)
     notes = [] if pages == 1 else [f"Only the first of {pages} pages was read."]
     pixels, colour_note = _to_gray(upright)
     return CtSlice(pixels, _value_range(pixels), notes=tuple(notes + colour_note))
 
 
-def _open(data: bytes) -> Image.Image:
-    """Read the header."""
+@contextlib.contextmanager
+def _sentences(data: bytes) -> Iterator[None]:
+    """Turn what Pillow raises into our errors."""
     try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
+        yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
         raise TooLarge(_too_large_sentence("far too many pixels")) from exc
     except UnidentifiedImageError as exc:
         raise _unidentified(data) from exc
-    except _DECODER_ERRORS as exc:
-        raise DamagedImage(_damaged_sentence()) from exc
-
-
-def _load(image: Image.Image) -> Image.Image:
-    """Unpack the pixels of the first page and turn them upright."""
-    try:
-        image.load()
-        return ImageOps.exif_transpose(image)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
-        raise TooLarge(_too_large_sentence("far too many pixels")) from exc
     except _DECODER_ERRORS as exc:
         raise DamagedImage(_damaged_sentence()) from exc
 

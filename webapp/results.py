@@ -32,7 +32,7 @@ class ResultStore:
 
     def __init__(self, folder: Path, *, lifetime_s: float) -> None:
         self._folder = folder.absolute()
-        self._lifetime_s = lifetime_s
+        self.lifetime_s = lifetime_s
 
     @classmethod
     def from_settings(cls, settings: Settings) -> ResultStore:
@@ -98,13 +98,17 @@ class ResultStore:
 
     def _is_expired(self, folder: Path) -> bool:
         try:
-            return time.time() - folder.stat().st_mtime > self._lifetime_s
+            return time.time() - folder.stat().st_mtime > self.lifetime_s
         except FileNotFoundError:
             return True
 
 
-def start_sweeping(store: ResultStore, *, every_s: float) -> None:
-    """Sweep again and again, in a thread that ends with the process: nothing outlives its time for want of visitors."""
+def start_sweeping(store: ResultStore) -> None:
+    """Sweep again and again, in a thread that ends with the process: nothing outlives its time for want of visitors.
+
+    What has expired is gone after another tenth of its lifetime at most, or half a minute, whichever is shorter.
+    """
+    every_s = min(30.0, store.lifetime_s / 10)
 
     def sweep() -> None:
         while True:

@@ -33,6 +33,17 @@ def percent(value: float | int | None) -> str:
     return f"{value:.1f} %"
 
 
+def probability(value: float) -> str:
+    """Return a probability with two decimals, without rounding to a certainty that no network has.
+
+    >>> probability(0.874), probability(0.9996), probability(0.001)
+    ('0.87', 'more than 0.99', 'less than 0.01')
+    """
+    if value >= 0.995:
+        return "more than 0.99"
+    return f"{value:.2f}" if value >= 0.005 else "less than 0.01"
+
+
 def count(value: float | int | None) -> str:
     """Return a whole number with its thousands apart.
 

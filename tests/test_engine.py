@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.engine import SHIPPED_WEIGHTS, Engine, file_sha256, load_engine
+from model.errors import WeightsError
+from model.phantom import EXAMPLES, draw_phantom
+from model.preprocess import preprocess
+
+BATCH = np.stack([preprocess(draw_phantom(blobs)) for blobs in EXAMPLES.values()])
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """The shipped files in a folder where they may be damaged."""
+    for suffix in (".xml", ".bin", ".json"):
+        shutil.copy(SHIPPED_WEIGHTS.with_suffix(suffix), tmp_path)
+    return tmp_path / SHIPPED_WEIGHTS.name
+
+
+def test_the_shipped_network_gives_lesion_and_lung(engine: Engine) -> None:
+    probabilities = engine.predict(BATCH)
+    assert engine.channels == ("lesion", "lung")
+    assert probabilities.shape == (3, 448, 448, 2)
+    assert probabilities.dtype == np.float32
+    assert 0.0 <= probabilities.min() < probabilities.max() <= 1.0
+
+
+def test_the_identity_is_that_of_the_card(engine: Engine) -> None:
+    card = json.loads(SHIPPED_WEIGHTS.with_suffix(".json").read_text())
+    assert engine.identity.model_id == card["model_id"]
+    assert engine.identity.sha256 == card["sha256"][SHIPPED_WEIGHTS.with_suffix(".bin").name]
+
+
+def test_a_slice_is_answered_alike_alone_and_in_a_batch(engine: Engine) -> None:
+    np.testing.assert_array_equal(engine.predict(BATCH)[1], engine.predict(BATCH[1:2])[0])
+
+
+def test_threads_do_not_get_each_others_answers(engine: Engine) -> None:
+    expected = engine.predict(BATCH)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda i: engine.predict(BATCH[i : i + 1])[0], [0, 1, 2] * 4))
+    for index, answer in enumerate(answers):
+        np.testing.assert_array_equal(answer, expected[index % 3])
+
+
+@pytest.mark.parametrize("shape", [(448, 448, 1), (1, 512, 512, 1), (0, 448, 448, 1), (1, 448, 448, 3)])
+def test_it_refuses_a_batch_of_another_shape(engine: Engine, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="batch must be"):
+        engine.predict(np.zeros(shape, np.float32))
+
+
+def test_it_refuses_a_batch_of_another_type(engine: Engine) -> None:
+    with pytest.raises(ValueError, match="uint8"):
+        engine.predict(np.zeros((1, 448, 448, 1), np.uint8))
+
+
+def test_damaged_weights_are_named_with_both_hashes(copied: Path) -> None:
+    weights = copied.with_suffix(".bin")
+    with weights.open("r+b") as file:
+        file.seek(1_000_000)
+        file.write(b"damage")
+    with pytest.raises(WeightsError, match=rf"{weights.name} is damaged: its SHA-256 is {file_sha256(weights)}"):
+        load_engine(copied)
+
+
+@pytest.mark.parametrize("suffix", [".xml", ".bin"])
+def test_missing_weights_are_named_with_what_to_do(copied: Path, suffix: str) -> None:
+    copied.with_suffix(suffix).unlink()
+    with pytest.raises(WeightsError, match=rf"groundglass-1{suffix} does not exist. Restore it with"):
+        load_engine(copied)
+
+
+def test_a_damaged_card_is_named(copied: Path) -> None:
+    copied.with_suffix(".json").write_text("{")
+    with pytest.raises(WeightsError, match="groundglass-1.json is damaged"):
+        load_engine(copied)
+
+
+def test_an_unreadable_network_without_a_card_is_a_weights_error(tmp_path: Path) -> None:
+    (tmp_path / "other.xml").write_text("<net/>")
+    (tmp_path / "other.bin").write_bytes(b"")
+    with pytest.raises(WeightsError, match=r"other.xml cannot be loaded by OpenVINO"):
+        load_engine(tmp_path / "other.xml")
+
+
+def test_an_unknown_kind_of_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="must end in"):
+        load_engine(tmp_path / "weights.pt")

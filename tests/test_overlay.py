@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model.decode import CtSlice
+from model.engine import Identity
+from model.findings import measure
+from model.overlay import COLOUR_MAP, mask_png, original_png, overlay, overlay_png, probability_png
+from model.segment import Segmentation
+
+# Higher than wide, and the lesion off the centre, so that nothing can be swapped or mirrored unseen.
+GRAY = np.add.outer(np.arange(300), np.arange(200)).astype(np.uint16).clip(0, 255).astype(np.uint8)
+PROBABILITY = np.zeros((300, 200), np.float32)
+PROBABILITY[40:80, 20:60] = 0.8
+
+
+@pytest.fixture
+def segmentation() -> Segmentation:
+    findings = measure(PROBABILITY, None, threshold=0.5)
+    return Segmentation(CtSlice(GRAY, (0.0, 255.0)), PROBABILITY, None, findings, Identity("drawn", "0" * 64))
+
+
+def read_png(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def test_outside_lesion_outline_and_bar_the_ct_is_untouched() -> None:
+    image = overlay(GRAY, PROBABILITY, threshold=0.5)
+    assert image.shape == (300, 200, 3)
+    untouched = np.ones(GRAY.shape, bool)
+    untouched[36:84, 16:64] = False
+    untouched[200:, 120:] = False
+    for channel in range(3):
+        np.testing.assert_array_equal(image[..., channel][untouched], GRAY[untouched])
+
+
+def test_the_lesion_is_coloured_and_the_coordinates_are_kept() -> None:
+    image = overlay(GRAY, PROBABILITY, threshold=0.5).astype(int)
+    inside = image[45:75, 25:55]
+    assert np.all(inside.max(axis=-1) - inside.min(axis=-1) > 10)
+
+
+def test_a_faint_lesion_is_coloured_less_than_a_certain_one() -> None:
+    gray = np.full((300, 200), 100, np.uint8)
+    faint = overlay(gray, PROBABILITY * 0.65, threshold=0.5)[60, 40].astype(int)
+    certain = overlay(gray, PROBABILITY * 1.25, threshold=0.5)[60, 40].astype(int)
+    assert np.abs(faint - 100).sum() < np.abs(certain - 100).sum()
+
+
+def test_below_the_threshold_nothing_is_coloured() -> None:
+    image = overlay(GRAY, PROBABILITY, threshold=0.9)
+    assert np.all(image[:190, :, 0] == image[:190, :, 2])
+
+
+def test_the_bar_avoids_the_lesion() -> None:
+    probability = np.zeros((300, 200), np.float32)
+    probability[220:, 120:] = 0.9  # where the bar would stand
+    image = overlay(np.full((300, 200), 100, np.uint8), probability, threshold=0.5).astype(int)
+    lesion = image[230:290, 130:190]
+    assert np.ptp(lesion.reshape(-1, 3), axis=0).max() == 0
+
+
+def test_a_small_picture_has_no_bar() -> None:
+    gray = np.full((100, 100), 100, np.uint8)
+    assert np.all(overlay(gray, np.zeros((100, 100), np.float32), threshold=0.5) == 100)
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_a_constant_slice_stays_constant(value: int) -> None:
+    gray = np.full((100, 100), value, np.uint8)
+    assert np.all(overlay(gray, np.zeros((100, 100), np.float32), threshold=0.5) == value)
+
+
+def test_the_colour_map_is_perceptually_uniform() -> None:
+    assert COLOUR_MAP in ("magma", "inferno", "viridis", "cividis")
+
+
+def test_the_pngs_have_the_geometry_and_depth_they_promise(segmentation: Segmentation) -> None:
+    assert read_png(overlay_png(segmentation)).shape == (300, 200, 3)
+    np.testing.assert_array_equal(read_png(mask_png(segmentation)), np.where(PROBABILITY > 0, 255, 0))
+    probability = read_png(probability_png(segmentation))
+    assert probability.dtype == np.uint16
+    assert probability.max() == round(0.8 * 65535)
+    np.testing.assert_array_equal(read_png(original_png(segmentation)), GRAY)
+
+
+def test_the_overlay_png_is_rgb_in_this_order(segmentation: Segmentation) -> None:
+    expected = overlay(GRAY, PROBABILITY, threshold=0.5)
+    np.testing.assert_array_equal(read_png(overlay_png(segmentation)), expected)
+
+
+def test_it_refuses_arrays_that_do_not_fit() -> None:
+    with pytest.raises(ValueError, match="differ in shape"):
+        overlay(GRAY, PROBABILITY.T, threshold=0.5)

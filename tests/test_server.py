@@ -1,0 +1,188 @@
+"""The real thing: gunicorn with its settings file and two workers, asked over the network."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from model.phantom import phantom_png
+
+ROOT = Path(__file__).parents[1]
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    results: Path
+    log: Path
+
+    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, dict[str, str], bytes]:
+        """Send one request on a connection of its own; return status, headers and body."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            return response.status, dict(response.getheaders()), response.read()
+        finally:
+            connection.close()
+
+    def post(self, path: str, data: bytes, **headers: str) -> tuple[int, dict[str, str], bytes]:
+        """Post a file in the field "file"."""
+        head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="doe^jane.png"\r\n\r\n'
+        kind = {"Content-Type": "multipart/form-data; boundary=x"}
+        return self.ask("POST", path, head + data + b"\r\n--x--\r\n", **kind, **headers)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def start(folder: Path, **environment: str) -> Server:
+    port, log = free_port(), folder / "log"
+    settings = {"PORT": str(port), "GROUNDGLASS_RESULTS": str(folder / "results"), "GROUNDGLASS_MAX_UPLOAD_MB": "2"}
+    command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "wsgi:app"]
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | settings | environment, stdout=file, stderr=subprocess.STDOUT
+        )
+    server = Server(process, port, folder / "results", log)
+    wait_until_alive(server)
+    return server
+
+
+def wait_until_alive(server: Server) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if server.ask("GET", "/healthz")[0] == 200:
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(server.log.read_text())
+
+
+def stop(server: Server) -> None:
+    server.process.send_signal(signal.SIGTERM)
+    server.process.wait(timeout=40)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = start(tmp_path_factory.mktemp("server"))
+    yield server
+    stop(server)
+
+
+def test_predict_answers_with_a_png(server: Server, phantom: bytes) -> None:
+    status, headers, body = server.post("/predict", phantom)
+    assert (status, headers["Content-Type"]) == (200, "image/png")
+    assert body.startswith(PNG_SIGNATURE)
+
+
+def test_every_worker_answers_for_every_result(server: Server, phantom: bytes) -> None:
+    status, headers, _ = server.post("/upload", phantom, Accept="text/html")
+    assert status == 303
+    # Both workers take part: 20 connections do not all meet the same one.
+    answers = [server.ask("GET", headers["Location"])[0] for _ in range(20)]
+    assert answers == [200] * 20
+
+
+def test_clients_at_the_same_time_get_their_own_answers(server: Server) -> None:
+    uploads = [phantom_png("many"), phantom_png("none")] * 4
+    with ThreadPoolExecutor(8) as pool:
+        masks = list(pool.map(lambda data: server.post("/predict?output=mask", data)[2], uploads))
+    assert len(set(masks[0::2])) == 1
+    assert len(set(masks[1::2])) == 1
+    assert masks[0] != masks[1]
+
+
+def test_json_over_the_wire(server: Server, phantom: bytes) -> None:
+    answer = json.loads(server.post("/predict", phantom, Accept="application/json")[2])
+    assert base64.b64decode(answer["segmented_image"]).startswith(PNG_SIGNATURE)
+
+
+def test_too_large_an_upload_gets_its_sentence_and_not_a_reset(server: Server) -> None:
+    status, _, body = server.post("/predict", bytes(20_000_000))
+    assert status == 413
+    assert "larger than 2 MB" in json.loads(body)["detail"]
+
+
+def test_too_large_an_upload_of_unknown_length_gets_its_sentence(server: Server) -> None:
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    connection.request("POST", "/predict", iter([head] + [bytes(100_000)] * 100), kind, encode_chunked=True)
+    response = connection.getresponse()
+    assert response.status == 413
+    assert "larger than 2 MB" in json.loads(response.read())["detail"]
+    connection.close()
+
+
+def test_the_log_names_no_file(server: Server, phantom: bytes) -> None:
+    server.post("/predict", b"not a picture")
+    server.post("/predict", phantom)
+    assert "doe" not in server.log.read_text()
+
+
+def test_results_expire_on_disk_without_visitors(tmp_path: Path, phantom: bytes) -> None:
+    # A twentieth of a minute; the sweeper comes by every tenth of the lifetime.
+    server = start(tmp_path, GROUNDGLASS_RESULT_MINUTES="0.05")
+    try:
+        location = server.post("/upload", phantom, Accept="text/html")[1]["Location"]
+        assert list(server.results.iterdir()) != []
+        deadline = time.monotonic() + 20
+        while list(server.results.iterdir()):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        status, _, page = server.ask("GET", location)
+        assert status == 404
+        assert b"This result is gone" in page
+    finally:
+        stop(server)
+
+
+def test_stopping_leaves_no_result_behind(tmp_path: Path, phantom: bytes) -> None:
+    server = start(tmp_path)
+    assert server.post("/upload", phantom)[0] == 303
+    stop(server)
+    assert server.process.returncode == 0
+    assert list(server.results.iterdir()) == []
+
+
+def test_without_weights_the_server_lives_and_says_so(tmp_path: Path, phantom: bytes) -> None:
+    server = start(tmp_path, GROUNDGLASS_WEIGHTS=str(tmp_path / "none.xml"))
+    try:
+        status, _, body = server.ask("GET", "/readyz")
+        assert status == 503
+        assert re.search(r"none\.xml does not exist\. Restore it with", json.loads(body)["detail"])
+        assert server.post("/predict", phantom)[0] == 503
+    finally:
+        stop(server)
+
+
+def test_a_bad_setting_stops_the_server_with_its_name(tmp_path: Path) -> None:
+    environment = os.environ | {"GROUNDGLASS_THRESHOLD": "high", "PORT": str(free_port())}
+    command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "wsgi:app"]
+    answer = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert answer.returncode != 0
+    assert "GROUNDGLASS_THRESHOLD must be of type float, got 'high'" in answer.stderr

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flask.testing import FlaskClient
+from PIL import Image
+
+from app import create_app
+from tests.webapp.forms import post_file
+
+
+def read_png(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+@pytest.mark.parametrize("address", ["/predict", "/predict/"])
+def test_predict_answers_with_the_overlay(client: FlaskClient, phantom: bytes, address: str) -> None:
+    response = post_file(client, address, phantom)
+    assert (response.status_code, response.content_type) == (200, "image/png")
+    assert read_png(response.data).shape == (512, 512, 3)
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_mask_is_8_bit_0_or_255(client: FlaskClient, phantom: bytes) -> None:
+    mask = read_png(post_file(client, "/predict?output=mask", phantom).data)
+    assert mask.dtype == np.uint8
+    assert mask.shape == (512, 512)
+    assert set(np.unique(mask)) == {0, 255}
+
+
+def test_probability_is_16_bit_and_agrees_with_the_mask(client: FlaskClient, phantom: bytes) -> None:
+    probability = read_png(post_file(client, "/predict?output=probability", phantom).data)
+    mask = read_png(post_file(client, "/predict?output=mask", phantom).data)
+    assert probability.dtype == np.uint16
+    unsure = np.abs(probability.astype(int) - 32768) <= 1
+    np.testing.assert_array_equal((probability >= 32768)[~unsure], (mask == 255)[~unsure])
+
+
+@pytest.mark.parametrize(
+    ("address", "headers"), [("/predict?output=json", None), ("/predict", {"Accept": "application/json"})]
+)
+def test_json_carries_measurements_model_and_pictures(
+    client: FlaskClient, phantom: bytes, address: str, headers: dict[str, str] | None
+) -> None:
+    answer = post_file(client, address, phantom, headers=headers).get_json()
+    mask = read_png(base64.b64decode(answer["images"]["mask"]))
+    assert answer["measurements"]["lesion_area_px"] == np.count_nonzero(mask) > 0
+    assert answer["segmented_image"] == answer["images"]["mask"]
+    assert answer["threshold"] == 0.5
+    assert answer["model"]["id"] == "groundglass-1"
+    assert len(answer["model"]["sha256"]) == 64
+    assert set(answer["images"]) == {"overlay", "mask", "probability"}
+    assert answer["measurements"]["lesion_area_mm2"] is None
+    assert "not a medical device" in answer["notice"]
+
+
+def test_the_option_output_goes_before_the_accept_header(client: FlaskClient, phantom: bytes) -> None:
+    response = post_file(client, "/predict?output=mask", phantom, headers={"Accept": "application/json"})
+    assert response.content_type == "image/png"
+
+
+def test_options_may_be_form_fields(client: FlaskClient, phantom: bytes) -> None:
+    answer = post_file(client, "/predict", phantom, output="json", threshold="0.7").get_json()
+    assert answer["threshold"] == 0.7
+
+
+def test_the_threshold_changes_the_mask(client: FlaskClient, phantom: bytes) -> None:
+    low, high = (
+        read_png(post_file(client, f"/predict?output=mask&threshold={threshold}", phantom).data)
+        for threshold in ("0.2", "0.8")
+    )
+    assert np.count_nonzero(low) > np.count_nonzero(high)
+    assert not np.any((high == 255) & (low == 0))
+
+
+def test_predict_keeps_nothing(client: FlaskClient, phantom: bytes, tmp_path: Path) -> None:
+    post_file(client, "/predict", phantom)
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_healthz_answers_without_weights(tmp_path: Path) -> None:
+    client = create_app({"weights": tmp_path / "none.xml"}).test_client()
+    assert client.get("/healthz").get_json() == {"status": "ok"}
+
+
+def test_readyz_names_the_model(client: FlaskClient) -> None:
+    answer = client.get("/readyz").get_json()
+    assert answer["status"] == "ready"
+    assert answer["model"]["id"] == "groundglass-1"

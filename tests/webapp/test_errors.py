@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from PIL import Image
+from werkzeug.test import TestResponse
+
+from app import create_app
+from model import errors
+from tests.webapp.forms import BROWSER, post_file
+from webapp.errors import STATUS
+
+
+def as_png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+GOOD = as_png(Image.new("L", (64, 64), 100))
+NOISE = as_png(Image.effect_noise((200, 200), 50))
+
+BAD_UPLOADS = [
+    pytest.param(b"", 400, "The file is empty (0 bytes)", id="empty"),
+    pytest.param(b"Dear radiologist,", 415, "not a picture that can be read", id="text"),
+    pytest.param(bytes(128) + b"DICM", 415, "a DICOM file", id="dicom"),
+    pytest.param(NOISE[: len(NOISE) // 2], 422, "damaged or was cut short", id="truncated"),
+    pytest.param(as_png(Image.new("1", (30_000, 30_000))), 413, "at most 50 million pixels", id="bomb"),
+    pytest.param(as_png(Image.new("L", (1, 1))), 422, "at least 32", id="tiny"),
+]
+
+
+def post_raw(client: FlaskClient, field: str, value: bytes) -> TestResponse:
+    """Post one field, encoded here: what Werkzeug's client encodes, it keeps in a file that it leaves open."""
+    body = f'--x\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n'.encode() + value + b"\r\n--x--\r\n"
+    return client.post("/predict", data=body, content_type="multipart/form-data; boundary=x")
+
+
+def subclasses(kind: type[errors.GroundglassError]) -> Iterator[type[errors.GroundglassError]]:
+    for subclass in kind.__subclasses__():
+        yield from subclasses(subclass)
+        if not subclass.__subclasses__():
+            yield subclass
+
+
+def test_every_error_has_a_status() -> None:
+    assert set(subclasses(errors.GroundglassError)) == set(STATUS)
+
+
+@pytest.mark.parametrize(("data", "status", "sentence"), BAD_UPLOADS)
+def test_a_program_gets_the_sentence_as_problem_details(
+    client: FlaskClient, data: bytes, status: int, sentence: str
+) -> None:
+    response = post_file(client, "/predict", data)
+    assert (response.status_code, response.content_type) == (status, "application/problem+json")
+    answer = response.get_json()
+    assert sentence in answer["detail"]
+    assert answer["status"] == status
+
+
+@pytest.mark.parametrize(("data", "status", "sentence"), BAD_UPLOADS)
+def test_a_browser_gets_the_sentence_as_a_page(client: FlaskClient, data: bytes, status: int, sentence: str) -> None:
+    response = post_file(client, "/upload", data, headers=BROWSER)
+    assert (response.status_code, response.mimetype) == (status, "text/html")
+    assert sentence in response.text
+    assert "Traceback" not in response.text
+    assert "Choose a file" in response.text
+
+
+def test_no_file_is_a_sentence(client: FlaskClient) -> None:
+    for data in ({}, {"file": (io.BytesIO(b""), "")}, {"image": (io.BytesIO(GOOD), "a.png")}):
+        response = client.post("/predict", data=data, content_type="multipart/form-data")
+        assert response.status_code == 400
+        assert "No file was sent" in response.get_json()["detail"]
+
+
+def test_a_body_that_is_no_form_is_no_file(client: FlaskClient) -> None:
+    response = client.post("/predict", data=GOOD, content_type="image/png")
+    assert response.status_code == 400
+    assert "multipart/form-data" in response.get_json()["detail"]
+
+
+def test_two_files_are_one_too_many(client: FlaskClient) -> None:
+    data = {"file": [(io.BytesIO(GOOD), "a.png"), (io.BytesIO(GOOD), "b.png")]}
+    response = client.post("/predict", data=data, content_type="multipart/form-data")
+    assert response.status_code == 400
+    assert "2 files were sent" in response.get_json()["detail"]
+
+
+@pytest.mark.parametrize("threshold", ["0", "1", "1.5", "-1", "nan", "inf", "half", "0.5;rm", "9" * 400])
+def test_a_threshold_out_of_range_is_a_sentence(client: FlaskClient, threshold: str) -> None:
+    response = post_file(client, f"/predict?threshold={threshold}", GOOD)
+    assert response.status_code == 400
+    assert "is not a number above 0 and below 1" in response.get_json()["detail"]
+
+
+def test_an_unknown_output_names_the_known_ones(client: FlaskClient) -> None:
+    response = post_file(client, "/predict?output=dicom", GOOD)
+    assert response.status_code == 400
+    assert "overlay, mask, probability, json" in response.get_json()["detail"]
+
+
+def test_too_large_an_upload_states_the_limit() -> None:
+    client = create_app({"max_upload_mb": 1}).test_client()
+    response = post_raw(client, "file", bytes(1_100_000))
+    assert response.status_code == 413
+    assert "larger than 1 MB" in response.get_json()["detail"]
+
+
+def test_too_long_a_field_is_not_called_too_large_a_file(client: FlaskClient) -> None:
+    response = post_raw(client, "threshold", b"1" * 600_000)
+    assert response.status_code == 413
+    assert "a field that is too long" in response.get_json()["detail"]
+
+
+def test_it_rejects_get_on_predict(client: FlaskClient) -> None:
+    response = client.get("/predict")
+    assert response.status_code == 405
+    assert "POST" in response.headers["Allow"]
+    assert response.get_json()["status"] == 405
+
+
+def test_an_unknown_address_is_a_page_or_json(client: FlaskClient) -> None:
+    assert "no page at this address" in client.get("/nothing", headers=BROWSER).text
+    assert client.get("/nothing").get_json()["status"] == 404
+
+
+@pytest.mark.parametrize("headers", [BROWSER, None])
+def test_an_unexpected_error_shows_no_traceback(app: Flask, headers: dict[str, str] | None) -> None:
+    def fail() -> str:
+        raise RuntimeError("secret detail")
+
+    app.add_url_rule("/fail", view_func=fail)
+    response = app.test_client().get("/fail", headers=headers)
+    assert response.status_code == 500
+    assert "Something went wrong in the server" in response.text
+    assert "secret detail" not in response.text
+
+
+def test_without_weights_readyz_says_what_to_do(tmp_path: Path) -> None:
+    client = create_app({"weights": tmp_path / "none.xml"}).test_client()
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert "none.xml does not exist. Restore it with: git checkout" in answer.get_json()["detail"]
+
+
+def test_without_weights_an_upload_gets_a_sentence_but_no_path(tmp_path: Path) -> None:
+    client = create_app({"weights": tmp_path / "none.xml"}).test_client()
+    response = post_file(client, "/upload", GOOD, headers=BROWSER)
+    assert response.status_code == 503
+    assert "The server cannot read slices now" in response.text
+    assert str(tmp_path) not in response.text

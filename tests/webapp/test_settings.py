@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from model.engine import SHIPPED_WEIGHTS
+from webapp.settings import Settings, read_settings
+
+
+def test_without_variables_the_defaults_hold() -> None:
+    settings = read_settings({"PATH": "/bin", "GROUNDGLASS_DATA": "elsewhere"})
+    assert settings == Settings()
+    assert settings.weights == SHIPPED_WEIGHTS
+    assert settings.result_minutes == 30.0
+
+
+def test_each_setting_is_read_by_its_kind() -> None:
+    environ = {
+        "GROUNDGLASS_WEIGHTS": "a.h5",
+        "GROUNDGLASS_THREADS": "2",
+        "GROUNDGLASS_THRESHOLD": "0.4",
+        "GROUNDGLASS_MAX_UPLOAD_MB": "10",
+        "GROUNDGLASS_RESULT_MINUTES": "1.5",
+        "GROUNDGLASS_RESULTS": "kept",
+    }
+    assert read_settings(environ) == Settings(Path("a.h5"), 2, 0.4, 10, 1.5, Path("kept"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GROUNDGLASS_THREADS", "two"),
+        ("GROUNDGLASS_THREADS", "-1"),
+        ("GROUNDGLASS_THRESHOLD", "1"),
+        ("GROUNDGLASS_THRESHOLD", "nan"),
+        ("GROUNDGLASS_MAX_UPLOAD_MB", "0"),
+        ("GROUNDGLASS_MAX_UPLOAD_MB", "1.5"),
+        ("GROUNDGLASS_RESULT_MINUTES", "inf"),
+        ("GROUNDGLASS_RESULT_MINUTES", ""),
+        ("GROUNDGLASS_RESULTS", ""),
+    ],
+)
+def test_a_bad_value_is_named_with_its_variable(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match=rf"{name} must be .*{value}"):
+        read_settings({name: value})
+
+
+def test_a_mistyped_variable_is_refused() -> None:
+    with pytest.raises(ValueError, match="GROUNDGLASS_TRESHOLD is no setting; known are GROUNDGLASS_WEIGHTS"):
+        read_settings({"GROUNDGLASS_TRESHOLD": "0.4"})
+
+
+def test_every_setting_is_in_the_readme() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    for name in Settings.__dataclass_fields__:
+        assert f"GROUNDGLASS_{name.upper()}" in readme
