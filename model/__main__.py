@@ -1,19 +1,31 @@
-"""The command line: python -m model segment INPUT... --out DIR. Heavy imports wait until there is work to do."""
+"""The command line: python -m model segment|phantom. Heavy imports wait until there is work to do."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status: 0 all done, 1 some inputs failed, 2 nothing could be done."""
     options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    return run(options)
+
+
+def _segment(options: argparse.Namespace) -> int:
     from model.batch import run  # Here, so that --help does not wait for OpenCV and the engine.
 
     return run(options.inputs, out=options.out, threshold=options.threshold, weights=options.weights)
+
+
+def _phantom(options: argparse.Namespace) -> int:
+    from model.phantom import phantom_png  # Here for the same reason.
+
+    options.file.write_bytes(phantom_png(options.kind))
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -22,6 +34,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Find COVID-19 lesions in chest CT slices. Research software, no medical device.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
+    _add_segment(commands)
+    _add_phantom(commands)
+    return parser
+
+
+def _add_segment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     segment = commands.add_parser(
         "segment",
         help="write overlay, mask, probability and measurements of each input",
@@ -35,7 +53,14 @@ def _parser() -> argparse.ArgumentParser:
         "--threshold", type=_threshold, default=0.5, metavar="T", help="0 < T < 1 (default: %(default)s)"
     )
     segment.add_argument("--weights", type=Path, metavar="FILE", help=".xml, .h5, .hdf5 or .keras (default: shipped)")
-    return parser
+    segment.set_defaults(run=_segment)
+
+
+def _add_phantom(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    phantom = commands.add_parser("phantom", help="draw a CT slice to try things out with")
+    phantom.add_argument("kind", choices=("none", "one", "many"), help="how many lesions")
+    phantom.add_argument("file", type=Path, help="the PNG to write")
+    phantom.set_defaults(run=_phantom)
 
 
 def _threshold(text: str) -> float:

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
 
+import numpy as np
+import pytest
+
+from model.__main__ import main
+from model.decode import decode
 from model.phantom import EXAMPLES, draw_phantom
 
 
@@ -14,6 +19,12 @@ def test_opacities_brighten_the_lung_where_they_are_and_nowhere_else() -> None:
     difference = draw_phantom(EXAMPLES["one"]).astype(int) - draw_phantom()
     assert difference[blob.y - 5 : blob.y + 6, blob.x - 5 : blob.x + 6].mean() > 30
     assert np.abs(difference[:, 256:]).max() == 0
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_the_command_line_draws_every_example(kind: str, tmp_path: Path) -> None:
+    assert main(["phantom", kind, str(tmp_path / "a.png")]) == 0
+    np.testing.assert_array_equal(decode((tmp_path / "a.png").read_bytes()).pixels, draw_phantom(EXAMPLES[kind]))
 
 
 def test_it_is_not_symmetric() -> None:
