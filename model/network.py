@@ -100,11 +100,10 @@ def load_network(weights: Path) -> keras.Model:
     WeightsError : the file is damaged, or holds another network.
     """
     try:
-        network = build_network(classes=_count_classes(weights))
         if weights.suffix == ".keras":
-            network.set_weights(keras.saving.load_model(weights, compile=False).get_weights())
-        else:
-            network.load_weights(weights)
+            return _copy_of(keras.saving.load_model(weights, compile=False))
+        network = build_network(classes=_count_classes(weights))
+        network.load_weights(weights)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
         raise WeightsError(
             f"{weights} does not fit the ResNet34 U-Net (448×448×1, one or two classes) or is damaged: {exc}"
@@ -112,15 +111,25 @@ def load_network(weights: Path) -> keras.Model:
     return network
 
 
+def _copy_of(model: keras.Model) -> keras.Model:
+    """Return our network with the weights of a loaded model, whatever size or precision that was built for.
+
+    Raises
+    ------
+    ValueError : the model is another network.
+    """
+    network = build_network(classes=int(model.output_shape[-1]))
+    network.set_weights(model.get_weights())
+    return network
+
+
 def _count_classes(weights: Path) -> int:
-    """Return the output channels of the last convolution in a weights file.
+    """Return the output channels of the last convolution in an HDF5 file.
 
     Raises
     ------
     ValueError : there is no 3×3 convolution from 16 channels, which this network ends in.
     """
-    if weights.suffix == ".keras":
-        return int(keras.saving.load_model(weights, compile=False).output_shape[-1])
     # Only the last convolution leads from 16 channels to other than 16.
     kernels = [shape for shape in _kernel_shapes(weights) if shape[:3] == (3, 3, 16) and shape[3] != 16]
     if len(kernels) != 1:

@@ -1,0 +1,106 @@
+"""Fill in the card of exported weights: data, training, figures, licence.
+
+python -m training.card --card model/weights/groundglass-1.json --workdir runs/first --report runs/first/report
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from training.dataset import DATA_FOLDER, Row, read_manifest
+from training.train import MONITOR, read_history
+
+LICENCE = "CC BY-NC-SA 4.0"
+
+
+def fill_card(card: Path, workdir: Path, report: Path, *, data: Path = DATA_FOLDER) -> None:
+    """Add to a card what the run in `workdir` was and what `training.evaluate` wrote into `report`.
+
+    Parameters
+    ----------
+    card : the .json that `training.export` wrote.
+    workdir : folder of the training run.
+    report : folder with the report.json of the exported weights on the run's own validation patients.
+    data : folder that the run's manifest is relative to.
+
+    Raises
+    ------
+    ValueError : the report is of other weights than the card's, or of another manifest or split than the run's.
+    """
+    content = json.loads(card.read_text(encoding="utf-8"))
+    config = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
+    figures = json.loads((report / "report.json").read_text(encoding="utf-8"))
+    if figures["sha256"] not in content["sha256"].values():
+        raise ValueError(f"{report} is of weights with SHA-256 {figures['sha256']}, which {card} does not list")
+    manifest = data / config["manifest"]
+    if (Path(figures["manifest"]).resolve(), figures["split"]) != (manifest.resolve(), "val"):
+        raise ValueError(f"{report} is of {figures['manifest']}, {figures['split']}; the run's is {manifest}, val")
+    content |= {
+        "licence": LICENCE,
+        "data": describe_data(read_manifest(manifest), config["manifest"]),
+        "training": {"config": config, "epochs": describe_epochs(workdir)},
+        "validation": describe_figures(figures),
+    }
+    card.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def describe_data(rows: Sequence[Row], manifest: str) -> dict[str, Any]:
+    """Return sources, patients and numbers of slices of each split."""
+    splits = sorted({row.split for row in rows})
+    chosen = {split: [row for row in rows if row.split == split] for split in splits}
+    return {
+        "manifest": manifest,
+        "sources": sorted({row.source for row in rows}),
+        "patients": {split: sorted({row.patient for row in chosen[split]}) for split in splits},
+        "slices": {split: len(chosen[split]) for split in splits},
+    }
+
+
+def describe_epochs(workdir: Path) -> list[dict[str, Any]]:
+    """Return, for each stage in order, how many epochs were run, and the best by validation lesion Dice."""
+    stages = []
+    for folder in sorted(workdir.glob("stage*-*")):
+        history = read_history(folder / "log.csv")
+        best = max(history, key=lambda row: float(row[MONITOR]))
+        stages.append(
+            {
+                "stage": folder.name,
+                "epochs": len(history),
+                "best_epoch": int(best["epoch"]) + 1,
+                "best_validation_lesion_dice_at_this_size": round(float(best[MONITOR]), 4),
+            }
+        )
+    return stages
+
+
+def describe_figures(report: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of a report at four digits, by patient, by source and overall."""
+    return {
+        "threshold": report["threshold"],
+        "overall": _rounded(report["overall"]["all"]),
+        "sources": {name: _rounded(figures) for name, figures in report["by_source"].items()},
+        "patients": {name: _rounded(figures) for name, figures in report["by_patient"].items()},
+    }
+
+
+def _rounded(figures: dict[str, float | None]) -> dict[str, float | None]:
+    return {name: None if value is None else round(value, 4) for name, value in figures.items()}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line and fill in the card."""
+    parser = argparse.ArgumentParser(prog="python -m training.card", description="Fill in the card of weights.")
+    parser.add_argument("--card", type=Path, required=True, help="the .json that training.export wrote")
+    parser.add_argument("--workdir", type=Path, required=True, help="folder of the training run")
+    parser.add_argument("--report", type=Path, required=True, help="folder that training.evaluate wrote")
+    parser.add_argument("--data", type=Path, default=DATA_FOLDER, help="folder of the scans (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    fill_card(options.card, options.workdir, options.report, data=options.data)
+
+
+if __name__ == "__main__":
+    main()
