@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from training.card import fill_card
+
+FIGURES = {"lesion_dice": 0.123456, "lung_dice": None}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A manifest of three patients; the card only counts its rows."""
+    lines = ["image,mask,lung,source,patient,slice,split"]
+    for number, (source, patient, split) in enumerate([("b", "p2", "train"), ("a", "p1", "train"), ("a", "p3", "val")]):
+        lines.append(f"{number}.png,{number}.png,,{source},{patient},{number},{split}")
+    (tmp_path / "index.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+@pytest.fixture
+def workdir(tmp_path: Path) -> Path:
+    folder = tmp_path / "run"
+    (folder / "stage1-64").mkdir(parents=True)
+    (folder / "config.json").write_text('{"manifest": "index.csv", "seed": 1}')
+    (folder / "stage1-64" / "log.csv").write_text("epoch,val_lesion_dice\n0,0.1\n1,0.5\n2,0.3\n")
+    return folder
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    file = tmp_path / "card.json"
+    file.write_text('{"model_id": "drawn-1", "sha256": {"drawn-1.bin": "abc"}}')
+    return file
+
+
+def write_report(data: Path, **changes: object) -> Path:
+    report = {
+        "sha256": "abc",
+        "manifest": str(data / "index.csv"),
+        "split": "val",
+        "threshold": 0.5,
+        "overall": {"all": FIGURES},
+        "by_source": {"a": FIGURES},
+        "by_patient": {"p3": FIGURES},
+    }
+    (data / "report.json").write_text(json.dumps(report | changes))
+    return data
+
+
+def test_the_card_says_data_training_and_figures(card: Path, workdir: Path, data: Path) -> None:
+    fill_card(card, workdir, write_report(data), data=data)
+    content = json.loads(card.read_text())
+    assert content["model_id"] == "drawn-1"
+    assert content["data"]["patients"] == {"train": ["p1", "p2"], "val": ["p3"]}
+    assert content["data"]["slices"] == {"train": 2, "val": 1}
+    assert content["data"]["sources"] == ["a", "b"]
+    (stage,) = content["training"]["epochs"]
+    assert (stage["epochs"], stage["best_epoch"]) == (3, 2)
+    assert content["training"]["config"]["seed"] == 1
+    assert content["validation"]["patients"] == {"p3": {"lesion_dice": 0.1235, "lung_dice": None}}
+    assert content["licence"] == "CC BY-NC-SA 4.0"
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [({"sha256": "other"}, "does not list"), ({"split": "train"}, "val"), ({"manifest": "other.csv"}, "other.csv")],
+)
+def test_it_refuses_figures_of_other_weights_or_data(
+    card: Path, workdir: Path, data: Path, changes: dict[str, object], sentence: str
+) -> None:
+    before = card.read_text()
+    with pytest.raises(ValueError, match=sentence):
+        fill_card(card, workdir, write_report(data, **changes), data=data)
+    assert card.read_text() == before
