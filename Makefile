@@ -37,11 +37,11 @@ fix: .venv/all.done
 	@$(PYTHON) -c 'import ensurepip' || { echo "venv is missing: sudo apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 
-.venv/serve.done: requirements-serve.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-serve.txt
+.venv/serve.done: requirements-serve.txt constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-serve.txt
 	@touch $@
 
 # The whole set holds the serving set, so this marks both.
-.venv/all.done: requirements.txt requirements-serve.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+.venv/all.done: requirements.txt requirements-serve.txt constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements.txt
 	@touch .venv/serve.done $@

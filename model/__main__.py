@@ -7,6 +7,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from model.errors import InvalidOption
+from model.threshold import DEFAULT_THRESHOLD, parse_threshold
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status: 0 all done, 1 some inputs failed, 2 nothing could be done."""
@@ -50,7 +53,7 @@ def _add_segment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     segment.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="PNG, JPEG, TIFF or BMP, or a folder")
     segment.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for what is written")
     segment.add_argument(
-        "--threshold", type=_threshold, default=0.5, metavar="T", help="0 < T < 1 (default: %(default)s)"
+        "--threshold", type=_threshold, default=DEFAULT_THRESHOLD, metavar="T", help="0 < T < 1 (default: %(default)s)"
     )
     segment.add_argument("--weights", type=Path, metavar="FILE", help=".xml, .h5, .hdf5 or .keras (default: shipped)")
     segment.set_defaults(run=_segment)
@@ -64,19 +67,11 @@ def _add_phantom(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _threshold(text: str) -> float:
-    """Read a threshold.
-
-    Raises
-    ------
-    argparse.ArgumentTypeError : it is no number above 0 and below 1.
-    """
+    """Read a threshold; argparse shows the sentence of this one kind of error only."""
     try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.0 < value < 1.0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and below 1")
-    return value
+        return parse_threshold(text)
+    except InvalidOption as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
 
 
 if __name__ == "__main__":

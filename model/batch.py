@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from model.decode import MAX_FILE_MB
 from model.engine import SHIPPED_WEIGHTS, Engine, load_engine
-from model.errors import GroundglassError, TooLarge
+from model.errors import GroundglassError, MissingFile, TooLarge
 from model.findings import Findings
 from model.overlay import mask_png, overlay_png, probability_png
 from model.segment import Segmentation, segment
@@ -67,10 +67,10 @@ def _segment_all(named: Sequence[tuple[Path, str]], engine: Engine, out: Path, t
 def _expand(inputs: Sequence[Path]) -> Iterator[Path]:
     """Yield the files, and the pictures that lie directly in the folders, by name."""
     for path in inputs:
-        if path.is_dir():
-            yield from sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
-        else:
-            yield path
+        pictures = sorted(path.iterdir()) if path.is_dir() else []
+        pictures = [file for file in pictures if file.suffix.lower() in SUFFIXES]
+        # A folder without pictures goes on as it is, to be complained of.
+        yield from pictures or [path]
 
 
 def _name(paths: Iterator[Path]) -> list[tuple[Path, str]]:
@@ -89,6 +89,8 @@ def _name(paths: Iterator[Path]) -> list[tuple[Path, str]]:
 
 
 def _read(path: Path) -> bytes:
+    if path.is_dir():
+        raise MissingFile(f"The folder holds no picture ({', '.join(SUFFIXES)}).")
     size = path.stat().st_size
     if size > MAX_FILE_MB * 1_000_000:
         raise TooLarge(f"The file has {size / 1e6:.0f} MB; at most {MAX_FILE_MB} MB are read.")

@@ -18,7 +18,7 @@ from model.errors import DamagedImage, EmptyFile, NotAnImage, TooLarge, TooSmall
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
 """The formats that are read, by Pillow's names."""
 
-MAX_MEGAPIXELS = 50
+MAX_MEGAPIXELS = 20
 """Largest picture that is unpacked, in millions of pixels."""
 
 MAX_FILE_MB = 64

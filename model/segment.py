@@ -11,8 +11,7 @@ from model.decode import CtSlice, decode
 from model.engine import Engine, Identity
 from model.findings import Findings, Mask, lesion_mask, measure
 from model.preprocess import preprocess, restore
-
-DEFAULT_THRESHOLD = 0.5
+from model.threshold import DEFAULT_THRESHOLD
 
 
 @dataclass(frozen=True)

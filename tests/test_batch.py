@@ -61,6 +61,12 @@ def test_bad_inputs_are_named_and_the_others_finish(
     assert [row["name"] for row in read_table(tmp_path / "out")] == ["ill"]
 
 
+def test_a_folder_without_pictures_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    assert main(["segment", str(tmp_path / "empty"), "--out", str(tmp_path / "out")]) == 1
+    assert "empty: The folder holds no picture (.png" in capsys.readouterr().err
+
+
 def test_files_of_one_name_do_not_overwrite_each_other(slices: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flask import Request, current_app
 
 from model.errors import EmptyFile, InvalidOption, MissingFile
+from model.threshold import parse_threshold
 from webapp.settings import Settings
 
 FIELD = "file"
@@ -58,15 +59,7 @@ def read_threshold(request: Request) -> float:
     InvalidOption : it is no number above 0 and below 1.
     """
     text = request.values.get("threshold", "")
-    if not text:
-        return current_settings().threshold
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.0 < value < 1.0:
-        raise InvalidOption(f"The threshold {text[:20]!r} is not a number above 0 and below 1. Try 0.5.")
-    return value
+    return parse_threshold(text) if text else current_settings().threshold
 
 
 def _shown_name(filename: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.engine import SHIPPED_WEIGHTS
-from model.segment import DEFAULT_THRESHOLD
+from model.threshold import DEFAULT_THRESHOLD
 
 PREFIX = "GROUNDGLASS_"
 
