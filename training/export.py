@@ -93,7 +93,9 @@ def save_for_openvino(network: keras.Model, file: Path) -> None:
     """Write a network as OpenVINO's .xml, with a .bin beside it that holds the weights in half precision."""
     with tempfile.TemporaryDirectory() as folder:
         network.export(folder, format="tf_saved_model", verbose=False)
-        converted = openvino.convert_model(folder, input=[1, *network.input_shape[1:]])
+        # Not openvino.convert_model, which reports its use to its makers.
+        converted = openvino.Core().read_model(folder)
+        converted.reshape([1, *network.input_shape[1:]])
         openvino.save_model(converted, file, compress_to_fp16=True)
 
 
