@@ -126,6 +126,8 @@ def _train_stage(
         epochs=stage.epochs,
         validation_data=SliceBatches(validation, size=stage.size, batch_size=stage.batch_size),
         callbacks=_callbacks(config, folder, best, history[:done]),
+        # The slices are shuffled already; Keras would shuffle the batches by a generator that a resumed run lacks.
+        shuffle=False,
         verbose=verbose,
     )
     (folder / "done").touch()
