@@ -59,7 +59,7 @@ def test_it_refuses_masks_of_other_shapes() -> None:
 
 def test_it_refuses_masks_that_are_not_bool() -> None:
     with pytest.raises(ValueError, match="must be bool, got bool and uint8"):
-        overlap(mask(1, 0), np.array([255, 0], np.uint8))  # type: ignore[arg-type]
+        overlap(mask(1, 0), np.array([255, 0], np.uint8))
 
 
 @pytest.fixture

@@ -1,0 +1,351 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import cv2
+import nibabel
+import numpy as np
+import pytest
+from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+from numpy.typing import NDArray
+
+from tests.training.drawn import write_png
+from training.dataset import read_gray, read_manifest, read_sample
+from training.pairing import Patient, draw_patients, pair, read_patients
+from training.prepare import COLUMNS, main
+from training.volumes import to_gray, to_mask
+
+SHAPE = (20, 24, 5)
+"""The phantom: x from the patient's left to right, y from back to front, z from feet to head."""
+
+Voxels = NDArray[Any]
+
+
+def body() -> Voxels:
+    """Air, soft tissue, and a bright mark at the patient's right, in front, near the head."""
+    voxels = np.full(SHAPE, -1000, np.int16)
+    voxels[4:19, 4:22, :] = 40
+    voxels[17, 20, 3] = 400
+    return voxels
+
+
+def marked(*positions: tuple[int, int, int], value: int = 1) -> Voxels:
+    voxels = np.zeros(SHAPE, np.uint8)
+    for position in positions:
+        voxels[position] = value
+    return voxels
+
+
+def save(file: Path, voxels: Voxels, codes: str = "RAS") -> None:
+    """Write RAS voxels, 1 mm, in the given orientation; the same voxels lie at the same place of the patient."""
+    file.parent.mkdir(exist_ok=True)
+    image = nibabel.Nifti1Image(voxels, np.eye(4))
+    turn = ornt_transform(io_orientation(image.affine), axcodes2ornt(codes))
+    nibabel.save(image.as_reoriented(turn), file)
+
+
+def run(folder: Path, kind: str = "volumes", *more: str) -> list[dict[str, str]]:
+    """Prepare what lies in scans/, masks/ and, if it exists, lungs/; return the lines of the manifest."""
+    lungs = ["--lungs", str(folder / "lungs")] if (folder / "lungs").exists() else []
+    folders = ["--scans", str(folder / "scans"), "--masks", str(folder / "masks"), "--out", str(folder / "out")]
+    main([kind, *folders, *lungs, "--source", "here", "--validation-share", "0", *more])
+    with (folder / "out" / "index.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def complaint(folder: Path, capsys: pytest.CaptureFixture[str], kind: str = "volumes", *more: str) -> str:
+    """Prepare in vain; return what is said on standard error."""
+    with pytest.raises(SystemExit) as stopped:
+        run(folder, kind, *more)
+    assert stopped.value.code == 1
+    assert not (folder / "out" / "index.csv").exists()
+    return capsys.readouterr().err
+
+
+@pytest.fixture
+def volumes(tmp_path: Path) -> Path:
+    """A folder with one scan and its mask."""
+    save(tmp_path / "scans" / "a.nii.gz", body())
+    save(tmp_path / "masks" / "a.nii", marked((17, 20, 3)))
+    return tmp_path
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder with two pictures of 6×9 and their masks."""
+    for number in (1, 2):
+        write_png(tmp_path / "scans" / f"f{number}.png", np.full((6, 9), 50 * number, np.uint8))
+        mask = np.zeros((6, 9), np.uint8)
+        mask[1, : 2 * number] = 255
+        write_png(tmp_path / "masks" / f"f{number}.png", mask)
+    return tmp_path
+
+
+@pytest.mark.parametrize("scan_codes", ["RAS", "LPS", "LAS", "RPI", "PIR"])
+@pytest.mark.parametrize("mask_codes", ["RAS", "LPS"])
+def test_slices_come_out_as_displayed_however_they_are_stored(scan_codes: str, mask_codes: str, tmp_path: Path) -> None:
+    save(tmp_path / "scans" / "a.nii.gz", body(), scan_codes)
+    save(tmp_path / "masks" / "a.nii.gz", marked((17, 20, 3)), mask_codes)
+    lines = run(tmp_path)
+    assert [line["slice"] for line in lines] == ["0", "1", "2", "3", "4"]
+    sample = read_sample(read_manifest(tmp_path / "out" / "index.csv")[3])
+    # 24 rows, 20 columns; x = 17 of 0 ... 19 is column 2: the patient's right is on the left. y = 20 of 0 ... 23 is
+    # row 3: the front is on top.
+    assert sample.image.shape == (24, 20)
+    assert np.argwhere(sample.image == 255).tolist() == [[3, 2]]
+    assert np.argwhere(sample.lesion == 255).tolist() == [[3, 2]]
+
+
+def test_a_volume_stored_from_left_to_right_by_hand_is_not_mirrored(tmp_path: Path) -> None:
+    # No help of nibabel: LPS is RAS with two axes reversed, and its origin at the other corner.
+    for name, voxels in (("scans", body()), ("masks", marked((17, 20, 3)))):
+        affine = np.diag([-1.0, -1.0, 1.0, 1.0])
+        affine[:2, 3] = 19.0, 23.0
+        (tmp_path / name).mkdir()
+        nibabel.save(nibabel.Nifti1Image(voxels[::-1, ::-1], affine), tmp_path / name / "a.nii")
+    run(tmp_path)
+    image = read_gray(tmp_path / "out" / "images" / "a_z003.png")
+    assert np.argwhere(image == 255).tolist() == [[3, 2]]
+
+
+def test_the_window_is_as_computed_by_hand() -> None:
+    values = np.array([-3024, -1250, -1000, -500, 0, 250, 3071], np.float32)
+    # (-1000 + 1250) / 1500 * 255 = 42.5, which rounds to the even 42.
+    assert to_gray(values, "scan").tolist() == [0, 0, 42, 128, 212, 255, 255]
+
+
+def test_a_line_says_all_that_the_manifest_has(volumes: Path) -> None:
+    save(volumes / "lungs" / "a.nii.gz", marked((10, 10, 3), value=2) + marked((5, 10, 3)))
+    line = run(volumes)[3]
+    assert tuple(line) == COLUMNS
+    assert line == {
+        "image": "images/a_z003.png",
+        "mask": "masks/a_z003.png",
+        "lung": "lungs/a_z003.png",
+        "source": "here",
+        "patient": "a",
+        "volume": "a",
+        "slice": "3",
+        "lesion_px": "1",
+        "mask_resolution": "24",
+        "split": "train",
+    }
+
+
+def test_both_labels_of_the_lungs_are_lung(volumes: Path) -> None:
+    save(volumes / "lungs" / "a.nii.gz", marked((10, 10, 3), value=2) + marked((5, 10, 3)))
+    run(volumes)
+    lung = read_gray(volumes / "out" / "lungs" / "a_z003.png")
+    assert np.count_nonzero(lung == 255) == 2
+    assert set(np.unique(lung)) == {0, 255}
+
+
+def test_a_lung_mask_may_be_missing(volumes: Path) -> None:
+    save(volumes / "scans" / "b.nii.gz", body())
+    save(volumes / "masks" / "b.nii.gz", marked())
+    save(volumes / "lungs" / "b.nii.gz", marked((5, 10, 3)))
+    run(volumes)
+    rows = read_manifest(volumes / "out" / "index.csv")
+    assert [row.lung is None for row in rows] == [True] * 5 + [False] * 5
+
+
+def test_it_lists_every_orphan(volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for stem in ("b", "c"):
+        save(volumes / "scans" / f"{stem}.nii", body())
+    said = complaint(volumes, capsys)
+    assert "2 files have no mask in" in said
+    assert "b.nii" in said and "c.nii" in said and "a.nii" not in said
+
+
+@pytest.mark.parametrize("folder", ["masks", "lungs"])
+def test_it_refuses_a_mask_without_a_scan(folder: str, volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(volumes / folder / "b.nii", marked())
+    assert "1 files have no scan in" in complaint(volumes, capsys)
+
+
+def test_it_refuses_two_files_of_one_stem(volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(volumes / "scans" / "a.nii", body())
+    assert "a.nii and a.nii.gz: remove or rename" in complaint(volumes, capsys)
+
+
+def test_it_refuses_an_empty_folder(volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (volumes / "masks" / "a.nii").rename(volumes / "masks" / ".a.nii")
+    assert "holds no file that ends in .nii, .nii.gz" in complaint(volumes, capsys)
+
+
+def test_it_refuses_a_folder_that_does_not_exist(volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (volumes / "scans").rename(volumes / "elsewhere")
+    assert "scans" in complaint(volumes, capsys)
+
+
+@pytest.mark.parametrize(
+    ("voxels", "sentence"),
+    [
+        (np.stack([body(), body()], axis=-1), "a.nii.gz must be three-dimensional, got (20, 24, 5, 2)"),
+        (body() + 1024, "a.nii.gz holds values from 24 to 1424, no Hounsfield units"),
+        (to_gray(body().astype(np.float32), "a"), "no Hounsfield units of a chest"),
+        (np.full(SHAPE, -1000, np.int16), "from -1000 to -1000, no Hounsfield units"),
+        (np.where(body() < 0, np.nan, 40.0).astype(np.float32), "from nan to nan, no Hounsfield units"),
+        (np.where(body() < 0, -np.inf, 40.0).astype(np.float32), "from -inf to 40, no Hounsfield units"),
+        (body()[:-1], "a.nii: the mask is (5, 24, 20) (slices, height, width), the scan (5, 24, 19)"),
+    ],
+    ids=["4D", "stored values", "gray values", "air alone", "NaN", "infinite", "another shape"],
+)
+def test_it_refuses_a_wrong_scan(
+    voxels: Voxels, sentence: str, volumes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), volumes / "scans" / "a.nii.gz")
+    assert sentence in complaint(volumes, capsys)
+
+
+def test_it_refuses_a_mask_that_lies_elsewhere(volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # The header of the mask was lost and replaced: read by it, the mask would be mirrored.
+    image = nibabel.Nifti1Image(marked((17, 20, 3)), np.diag([-1.0, -1.0, 1.0, 1.0]))
+    nibabel.save(image, volumes / "masks" / "a.nii")
+    assert "a.nii: the mask lies" in complaint(volumes, capsys)
+
+
+def test_it_refuses_a_scan_that_does_not_tell_left_from_right(
+    volumes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = nibabel.Nifti1Image(body(), None)
+    nibabel.save(image, volumes / "scans" / "a.nii.gz")
+    assert "does not say which side is which" in complaint(volumes, capsys)
+
+
+@pytest.mark.parametrize("content", [b"", b"no volume at all" * 40, None], ids=["empty", "text", "cut short"])
+def test_it_refuses_a_damaged_file(content: bytes | None, volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scan = volumes / "scans" / "a.nii.gz"
+    scan.write_bytes(scan.read_bytes()[:-60] if content is None else content)
+    assert "a.nii.gz is damaged or no NIfTI file" in complaint(volumes, capsys)
+
+
+def test_it_asks_which_of_several_labels_are_lesion(volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(volumes / "masks" / "a.nii", marked((3, 4, 0)) + marked((17, 20, 3), value=3))
+    assert "a.nii holds 2 labels (1, 3) beside 0" in complaint(volumes, capsys)
+    assert [line["lesion_px"] for line in run(volumes, "volumes", "--lesion-labels", "3")] == list("00010")
+
+
+def test_many_labels_are_not_all_listed() -> None:
+    with pytest.raises(ValueError, match=r"256 labels \(0.5, 1, 1.5, 2, 2.5, ...\)"):
+        to_mask(np.arange(257) / 2, "mask")
+
+
+def test_it_does_not_overwrite_a_manifest(volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(volumes)
+    with pytest.raises(SystemExit):
+        run(volumes)
+    assert "index.csv exists already" in capsys.readouterr().err
+
+
+def test_pictures_are_taken_as_they_are(pictures: Path) -> None:
+    lines = run(pictures, "pictures")
+    assert [line["lesion_px"] for line in lines] == ["2", "4"]
+    assert [line["mask_resolution"] for line in lines] == ["9", "9"]
+    sample = read_sample(read_manifest(pictures / "out" / "index.csv")[1])
+    assert np.array_equal(sample.image, np.full((6, 9), 100, np.uint8))
+    assert np.count_nonzero(sample.lesion == 255) == 4
+
+
+def test_pictures_of_a_patient_are_counted(pictures: Path) -> None:
+    table = pictures / "patients.csv"
+    table.write_text("stem,patient,split\nf2,jo,val\nf1,jo,val\n", encoding="utf-8-sig")
+    lines = run(pictures, "pictures", "--patients", str(table))
+    assert [(line["volume"], line["slice"], line["split"]) for line in lines] == [
+        ("jo", "0", "val"),
+        ("jo", "1", "val"),
+    ]
+
+
+def test_pictures_may_have_lung_masks(pictures: Path) -> None:
+    write_png(pictures / "lungs" / "f2.png", np.full((6, 9), 7, np.uint8))
+    run(pictures, "pictures")
+    assert read_gray(pictures / "out" / "lungs" / "f2.png").min() == 255
+
+
+def test_a_picture_and_its_mask_may_differ_in_kind(pictures: Path) -> None:
+    coloured = np.full((6, 9, 3), 80, np.uint8)
+    (pictures / "scans" / "f1.png").rename(pictures / "scans" / "f1.bmp")
+    (pictures / "scans" / "f1.bmp").write_bytes(bytes(cv2.imencode(".bmp", coloured)[1]))
+    run(pictures, "pictures")
+    assert np.array_equal(read_gray(pictures / "out" / "images" / "f1.png"), coloured[..., 0])
+
+
+@pytest.mark.parametrize(
+    ("name", "picture", "sentence"),
+    [
+        ("scans/f1.png", np.zeros((6, 9), np.uint16), "is uint16, not 8 bit"),
+        ("scans/f1.png", np.zeros((9, 6), np.uint8), "the mask is (6, 9) (height, width), the scan (9, 6)"),
+        ("masks/f1.png", np.arange(54, dtype=np.uint8).reshape(6, 9), "f1.png holds 53 labels"),
+    ],
+    ids=["16 bit", "another shape", "a mask with edges"],
+)
+def test_it_refuses_a_wrong_picture(
+    name: str, picture: Voxels, sentence: str, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_png(pictures / name, picture)
+    assert sentence in complaint(pictures, capsys, "pictures")
+
+
+def test_it_refuses_a_file_that_is_no_picture(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (pictures / "masks" / "f2.png").write_text("no picture")
+    assert "f2.png does not exist or is no picture" in complaint(pictures, capsys, "pictures")
+
+
+def test_pairs_come_in_the_order_of_their_names(pictures: Path) -> None:
+    scans = pair(pictures / "scans", pictures / "masks", suffixes=(".png",))
+    assert [scan.stem for scan in scans] == ["f1", "f2"]
+    assert scans[0].mask == pictures / "masks" / "f1.png"
+    assert scans[0].lung is None
+
+
+def test_the_drawn_split_is_reproducible_and_by_patient() -> None:
+    stems = [f"p{number}" for number in range(10)]
+    drawn = [draw_patients(stems, validation_share=0.3, rng=np.random.default_rng(seed)) for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1]
+    assert drawn[0] != drawn[2]
+    assert sum(patient.split == "val" for patient in drawn[0].values()) == 3
+    assert [patient.name for patient in drawn[0].values()] == stems
+
+
+def test_a_small_share_still_validates_on_one_patient() -> None:
+    drawn = draw_patients(["a", "b"], validation_share=0.1, rng=np.random.default_rng(0))
+    assert sorted(patient.split for patient in drawn.values()) == ["train", "val"]
+
+
+@pytest.mark.parametrize(
+    ("share", "sentence"), [(1.0, "at least 0 and below 1"), (-0.1, "got -0.1"), (0.9, "none to train on")]
+)
+def test_it_refuses_a_share_that_leaves_nothing(share: float, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        draw_patients(["a", "b"], validation_share=share, rng=np.random.default_rng(0))
+
+
+def test_patients_are_read_from_a_table(tmp_path: Path) -> None:
+    table = tmp_path / "patients.csv"
+    table.write_text("patient,stem,split\njo,a,val\nann,b,train\njo,c,val\n")
+    assert read_patients(table, ["a", "b", "c"]) == {
+        "a": Patient("jo", "val"),
+        "b": Patient("ann", "train"),
+        "c": Patient("jo", "val"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        ("stem,patient\na,jo", "must have the columns stem, patient, split"),
+        ("stem,patient,split\na,jo,train", "and the scans differ in: b. Each scan needs one row"),
+        ("stem,patient,split\na,jo,train\nb,jo,train\nd,x,val", "differ in: d"),
+        ("stem,patient,split\na,jo,train\na,jo,train\nb,x,val", "names 'a' twice"),
+        ("stem,patient,split\na,jo,test\nb,x,val", "split must be train or val, got 'test' for jo"),
+        ("stem,patient,split\na,jo,train\nb,jo,val", "patient jo is in train and in val"),
+    ],
+)
+def test_it_refuses_a_wrong_table_of_patients(lines: str, sentence: str, tmp_path: Path) -> None:
+    table = tmp_path / "patients.csv"
+    table.write_text(lines + "\n")
+    with pytest.raises(ValueError, match=sentence):
+        read_patients(table, ["a", "b"])
