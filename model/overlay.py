@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 from model.findings import Mask, lesion_mask
 from model.segment import Segmentation
 
-COLOUR_MAP = "magma"
-"""Perceptually uniform and readable without colour vision; a rainbow would draw edges that are not there."""
+COLOUR_MAP = "viridis"
+"""Perceptually uniform and readable without colour vision; a rainbow would draw edges that are not there.
+
+Certain is yellow: at the top of magma and inferno stands a white that is lost on consolidation and bone.
+"""
 
 OUTLINE = (120, 230, 255)  # RGB; stands out from gray and from every colour of the map
 RIM = (0, 0, 0)
