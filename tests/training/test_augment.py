@@ -200,6 +200,21 @@ def test_a_stroke_is_drawn_upon_a_copy(kind: str) -> None:
     assert image.max() == 0
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        Parameters(strokes=(Stroke("line", (0.0, 0.0), (1.0, 1.0), gray=255, thickness=3),)),
+        Parameters(appearance=Appearance(white=200.0)),
+        Parameters(appearance=Appearance(blur_px=1.0)),
+        Parameters(warp=Warp(mirror_rows=True)),
+        Parameters(crop=Crop(False, (-0.1, 0.0, 0.0, 0.0))),
+    ],
+)
+def test_every_parameter_is_applied(parameters: Parameters) -> None:
+    image = noisy()
+    assert not np.array_equal(apply(Sample(image, image, None), parameters).image, image)
+
+
 def test_strokes_and_gray_values_leave_the_masks_alone(sample: Sample) -> None:
     stroke = Stroke("line", (0.0, 0.0), (1.0, 1.0), gray=255, thickness=3)
     result = apply(sample, Parameters(appearance=Appearance(black=40.0, noise=9.0), strokes=(stroke,)))

@@ -141,11 +141,23 @@ def test_the_same_epoch_gives_the_same_batches(samples: list[Sample]) -> None:
             assert np.array_equal(one, other)
 
 
-def test_the_next_epoch_gives_other_batches(samples: list[Sample]) -> None:
+def test_the_next_epoch_has_another_order(samples: list[Sample]) -> None:
     batches = SliceBatches(samples, size=32, batch_size=2, seed=1)
+    before = list(batches._order())
+    batches.on_epoch_end()
+    assert list(batches._order()) != before
+
+
+def test_the_next_epoch_has_other_augmentation() -> None:
+    batches = SliceBatches([draw_sample(0)], size=32, batch_size=1, seed=1)
     before = batches[0][0]
     batches.on_epoch_end()
     assert not np.array_equal(batches[0][0], before)
+
+
+def test_slices_of_an_epoch_are_augmented_each_in_its_own_way() -> None:
+    first, second = SliceBatches([draw_sample(0)] * 2, size=32, batch_size=2, seed=1)[0][0]
+    assert not np.array_equal(first, second)
 
 
 def test_another_seed_gives_other_batches(samples: list[Sample]) -> None:

@@ -102,6 +102,18 @@ def test_slices_without_lesion_are_clean_where_little_is_called(rows: list[Row])
     assert summarise(results).clean_share == 0.5
 
 
+def test_what_is_called_outside_the_lung_counts_as_lung(rows: list[Row]) -> None:
+    class Apart(FakeEngine):
+        """Sees no lung where it sees a lesion."""
+
+        def predict(self, batch: FloatArray) -> FloatArray:
+            lesion, lung = np.split(super().predict(batch), 2, axis=-1)
+            return np.concatenate([lesion, lung - lesion], axis=-1)
+
+    results = evaluate(Apart(), rows, size=SIZE)
+    assert [result.called_share for result in results] == [0.2, 0.2, 0.05, 0.0]
+
+
 @pytest.mark.parametrize(("pixels", "clean"), [(4, 1.0), (5, 0.0)])
 def test_one_percent_of_the_lung_is_still_clean(pixels: int, clean: float, tmp_path: Path) -> None:
     healthy = line(tmp_path, "one", "a1", called=0, lesion=0, lung=None)

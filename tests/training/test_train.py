@@ -65,8 +65,8 @@ def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "build_network", build_small)
 
 
-def interrupted_and_resumed(workdir: Path, data: Path, interrupt: Interrupt, *, position: int) -> None:
-    """Train with one more callback, at a position as in list.insert, and again without."""
+def train_until(workdir: Path, data: Path, interrupt: Interrupt, *, position: int) -> None:
+    """Train with one more callback, at a position as in list.insert, until it stops the run."""
     original = training._callbacks
     callbacks: list[keras.callbacks.Callback] = []
 
@@ -81,7 +81,6 @@ def interrupted_and_resumed(workdir: Path, data: Path, interrupt: Interrupt, *, 
             train(CONFIG, workdir, data=data, verbose=0)
     # What the end of the process does.
     next(one for one in callbacks if isinstance(one, keras.callbacks.CSVLogger)).csv_file.close()
-    train(CONFIG, workdir, data=data, resume=True, verbose=0)
 
 
 def epochs(rows: Sequence[dict[str, str]]) -> list[str]:
@@ -118,7 +117,8 @@ def test_the_real_network_takes_a_step(data: Path, tmp_path: Path) -> None:
 def test_a_resumed_run_is_the_run_that_was_not_interrupted(data: Path, tmp_path: Path) -> None:
     train(CONFIG, tmp_path / "whole", data=data, verbose=0)
     # Last of all, after the backup of epoch 0.
-    interrupted_and_resumed(tmp_path / "cut", data, Interrupt(before=1), position=99)
+    train_until(tmp_path / "cut", data, Interrupt(before=1), position=99)
+    train(CONFIG, tmp_path / "cut", data=data, resume=True, verbose=0)
     assert logged_lines(tmp_path / "cut" / LOG) == ["epoch", "0", "1"]
     for whole, cut in zip(*(read_history(tmp_path / run / LOG) for run in ("whole", "cut")), strict=True):
         assert {name: float(value) for name, value in cut.items()} == pytest.approx(
@@ -134,9 +134,22 @@ def test_a_resumed_run_is_the_run_that_was_not_interrupted(data: Path, tmp_path:
 @pytest.mark.usefixtures("small_network")
 def test_an_epoch_that_was_logged_but_not_backed_up_is_run_again(data: Path, tmp_path: Path) -> None:
     # Before the last callback, the backup.
-    interrupted_and_resumed(tmp_path, data, Interrupt(after=1), position=-1)
+    train_until(tmp_path, data, Interrupt(after=1), position=-1)
+    train(CONFIG, tmp_path, data=data, resume=True, verbose=0)
     assert logged_lines(tmp_path / LOG) == ["epoch", "0", "1", "1"]
     assert epochs(read_history(tmp_path / LOG)) == ["0", "1"]
+
+
+@pytest.mark.usefixtures("small_network")
+def test_a_resumed_run_keeps_the_best_weights_until_it_is_better(data: Path, tmp_path: Path) -> None:
+    train_until(tmp_path, data, Interrupt(before=1), position=99)
+    (row,) = read_history(tmp_path / LOG)
+    best = (tmp_path / "stage1-32" / "best.weights.h5").read_bytes()
+    # The first epoch is said to have been better than any that follows.
+    log = (tmp_path / LOG).read_text()
+    (tmp_path / LOG).write_text(log.replace(row["val_lesion_dice"], "0.999"))
+    train(CONFIG, tmp_path, data=data, resume=True, verbose=0)
+    assert (tmp_path / "best.weights.h5").read_bytes() == best
 
 
 @pytest.mark.usefixtures("small_network")
