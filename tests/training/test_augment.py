@@ -19,7 +19,7 @@ from training.augment import (
     lung_box,
     warp,
 )
-from training.strokes import STROKE_KINDS, ByteImage, Stroke, draw_strokes
+from training.strokes import STROKE_KINDS, ByteImage, Stroke
 
 SEEDS = range(300)
 
@@ -190,14 +190,6 @@ def test_noise_comes_from_its_seed() -> None:
     assert np.array_equal(first, same)
     assert not np.array_equal(first, other)
     assert abs(float(first.std()) - 10.0) < 1.0
-
-
-@pytest.mark.parametrize("kind", STROKE_KINDS)
-def test_a_stroke_is_drawn_upon_a_copy(kind: str) -> None:
-    image = np.zeros((60, 80), np.uint8)
-    drawn = draw_strokes(image, (Stroke(kind, (0.2, 0.5), (0.8, 0.9), gray=255, thickness=2),))
-    assert drawn.max() == 255
-    assert image.max() == 0
 
 
 @pytest.mark.parametrize(

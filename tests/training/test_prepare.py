@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from tests.training.drawn import write_png
 from training.dataset import read_gray, read_manifest, read_sample
-from training.pairing import Patient, draw_patients, pair, read_patients
 from training.prepare import COLUMNS, main
-from training.volumes import to_gray, to_mask
+from training.volumes import to_gray
 
 SHAPE = (20, 24, 5)
 """The phantom: x from the patient's left to right, y from back to front, z from feet to head."""
@@ -108,12 +107,6 @@ def test_a_volume_stored_from_left_to_right_by_hand_is_not_mirrored(tmp_path: Pa
     run(tmp_path)
     image = read_gray(tmp_path / "out" / "images" / "a_z003.png")
     assert np.argwhere(image == 255).tolist() == [[3, 2]]
-
-
-def test_the_window_is_as_computed_by_hand() -> None:
-    values = np.array([-3024, -1250, -1000, -500, 0, 250, 3071], np.float32)
-    # (-1000 + 1250) / 1500 * 255 = 42.5, which rounds to the even 42.
-    assert to_gray(values, "scan").tolist() == [0, 0, 42, 128, 212, 255, 255]
 
 
 def test_a_line_says_all_that_the_manifest_has(volumes: Path) -> None:
@@ -228,11 +221,6 @@ def test_it_asks_which_of_several_labels_are_lesion(volumes: Path, capsys: pytes
     assert [line["lesion_px"] for line in run(volumes, "volumes", "--lesion-labels", "3")] == list("00010")
 
 
-def test_many_labels_are_not_all_listed() -> None:
-    with pytest.raises(ValueError, match=r"256 labels \(0.5, 1, 1.5, 2, 2.5, ...\)"):
-        to_mask(np.arange(257) / 2, "mask")
-
-
 def test_it_does_not_overwrite_a_manifest(volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(volumes)
     with pytest.raises(SystemExit):
@@ -292,60 +280,3 @@ def test_it_refuses_a_wrong_picture(
 def test_it_refuses_a_file_that_is_no_picture(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (pictures / "masks" / "f2.png").write_text("no picture")
     assert "f2.png does not exist or is no picture" in complaint(pictures, capsys, "pictures")
-
-
-def test_pairs_come_in_the_order_of_their_names(pictures: Path) -> None:
-    scans = pair(pictures / "scans", pictures / "masks", suffixes=(".png",))
-    assert [scan.stem for scan in scans] == ["f1", "f2"]
-    assert scans[0].mask == pictures / "masks" / "f1.png"
-    assert scans[0].lung is None
-
-
-def test_the_drawn_split_is_reproducible_and_by_patient() -> None:
-    stems = [f"p{number}" for number in range(10)]
-    drawn = [draw_patients(stems, validation_share=0.3, rng=np.random.default_rng(seed)) for seed in (1, 1, 2)]
-    assert drawn[0] == drawn[1]
-    assert drawn[0] != drawn[2]
-    assert sum(patient.split == "val" for patient in drawn[0].values()) == 3
-    assert [patient.name for patient in drawn[0].values()] == stems
-
-
-def test_a_small_share_still_validates_on_one_patient() -> None:
-    drawn = draw_patients(["a", "b"], validation_share=0.1, rng=np.random.default_rng(0))
-    assert sorted(patient.split for patient in drawn.values()) == ["train", "val"]
-
-
-@pytest.mark.parametrize(
-    ("share", "sentence"), [(1.0, "at least 0 and below 1"), (-0.1, "got -0.1"), (0.9, "none to train on")]
-)
-def test_it_refuses_a_share_that_leaves_nothing(share: float, sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
-        draw_patients(["a", "b"], validation_share=share, rng=np.random.default_rng(0))
-
-
-def test_patients_are_read_from_a_table(tmp_path: Path) -> None:
-    table = tmp_path / "patients.csv"
-    table.write_text("patient,stem,split\njo,a,val\nann,b,train\njo,c,val\n")
-    assert read_patients(table, ["a", "b", "c"]) == {
-        "a": Patient("jo", "val"),
-        "b": Patient("ann", "train"),
-        "c": Patient("jo", "val"),
-    }
-
-
-@pytest.mark.parametrize(
-    ("lines", "sentence"),
-    [
-        ("stem,patient\na,jo", "must have the columns stem, patient, split"),
-        ("stem,patient,split\na,jo,train", "and the scans differ in: b. Each scan needs one row"),
-        ("stem,patient,split\na,jo,train\nb,jo,train\nd,x,val", "differ in: d"),
-        ("stem,patient,split\na,jo,train\na,jo,train\nb,x,val", "names 'a' twice"),
-        ("stem,patient,split\na,jo,test\nb,x,val", "split must be train or val, got 'test' for jo"),
-        ("stem,patient,split\na,jo,train\nb,jo,val", "patient jo is in train and in val"),
-    ],
-)
-def test_it_refuses_a_wrong_table_of_patients(lines: str, sentence: str, tmp_path: Path) -> None:
-    table = tmp_path / "patients.csv"
-    table.write_text(lines + "\n")
-    with pytest.raises(ValueError, match=sentence):
-        read_patients(table, ["a", "b"])

@@ -12,6 +12,7 @@ import pytest
 
 from model.network import build_network
 from tests.training.drawn import write_data
+from tests.training.interrupt import Interrupt, Interrupted
 from training import train as training
 from training.config import Config, Stage
 from training.dataset import SliceBatches, read_manifest, read_sample
@@ -21,26 +22,6 @@ from training.train import CosineWithWarmup, main, read_history, train
 STAGE = Stage(size=32, epochs=2, batch_size=2, learning_rate=1e-2)
 CONFIG = Config("index.csv", (STAGE,), seed=1)
 LOG = "stage1-32/log.csv"
-
-
-class Interrupted(Exception):
-    """Stands for a power cut."""
-
-
-class Interrupt(keras.callbacks.Callback):  # type: ignore[misc]
-    """Stop at the beginning or the end of an epoch."""
-
-    def __init__(self, *, before: int = -1, after: int = -1) -> None:
-        super().__init__()
-        self.before, self.after = before, after
-
-    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
-        if epoch == self.before:
-            raise Interrupted
-
-    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
-        if epoch == self.after:
-            raise Interrupted
 
 
 @pytest.fixture(scope="module")
