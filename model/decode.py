@@ -93,10 +93,11 @@ def decode(data: bytes) -> CtSlice:
     with _sentences(data):
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         _check_size(*image.size)
-        pages = getattr(image, "n_frames", 1)
+        # Not n_frames, which walks through all pages: a small TIFF can claim millions of them.
+        has_more_pages = getattr(image, "is_animated", False)
         image.load()
         upright = ImageOps.exif_transpose(image)
-    notes = [] if pages == 1 else [f"Only the first of {pages} pages was read."]
+    notes = ["Only the first page was read; the file has more."] if has_more_pages else []
     pixels, colour_note = _to_gray(upright)
     return CtSlice(pixels, _value_range(pixels), notes=tuple(notes + colour_note))
 

@@ -100,7 +100,19 @@ def test_of_several_pages_the_first_is_read_and_noted(kind: str) -> None:
     others = [Image.new("L", (60, 40), 255)] * 2
     ct_slice = decode(encode(picture("L"), kind, save_all=True, append_images=others))
     np.testing.assert_array_equal(ct_slice.pixels, GRAY)
-    assert ct_slice.notes == ("Only the first of 3 pages was read.",)
+    assert ct_slice.notes == ("Only the first page was read; the file has more.",)
+
+
+def test_the_pages_of_a_tiff_are_not_counted() -> None:
+    """A million pages that all point at the next took Pillow minutes to count."""
+    data = bytearray(encode(picture("L"), "TIFF"))
+    first = int.from_bytes(data[4:8], "little")
+    end_of_first = first + 2 + 12 * int.from_bytes(data[first : first + 2], "little")
+    start = len(data) + len(data) % 2
+    pages = b"".join(b"\0\0" + (start + 6 * (i + 1)).to_bytes(4, "little") for i in range(200_000))
+    data[end_of_first : end_of_first + 4] = start.to_bytes(4, "little")
+    hostile = bytes(data).ljust(start, b"\0") + pages
+    assert decode(hostile).notes == ("Only the first page was read; the file has more.",)
 
 
 def test_an_empty_file_is_refused() -> None:
