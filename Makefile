@@ -31,17 +31,18 @@ fix: .venv/all.done
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-.venv/bin/python:
+# pip comes last, so an environment that was left half built is built again.
+.venv/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' || { echo "venv is missing: sudo apt-get install python3-venv" >&2; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv --clear .venv
 
-.venv/serve.done: requirements-serve.txt constraints.txt | .venv/bin/python
+.venv/serve.done: requirements-serve.txt constraints.txt | .venv/bin/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-serve.txt
 	@touch $@
 
 # The whole set holds the serving set, so this marks both.
-.venv/all.done: requirements.txt requirements-serve.txt constraints.txt | .venv/bin/python
+.venv/all.done: requirements.txt requirements-serve.txt constraints.txt | .venv/bin/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements.txt
 	@touch .venv/serve.done $@

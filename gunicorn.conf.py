@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 from webapp.results import ResultStore
-from webapp.settings import read_settings
+from webapp.settings import read_settings, read_workers
 
-bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
+host, port = os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT", "8000")
+bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
-# Each worker is a process with its own copy of the network, about 300 MB. Results lie on disk, so any worker
-# answers for any result.
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+# Two servers of one checkout must not share a folder: each empties its own when it stops.
+os.environ.setdefault("GROUNDGLASS_RESULTS", f"instance/results-{port}")
+
+try:
+    settings = read_settings(os.environ)
+    # Each worker is a process with its own copy of the network, about 300 MB. Results lie on disk, so any worker
+    # answers for any result.
+    workers = read_workers(os.environ)
+except ValueError as exc:
+    # The sentence alone: a traceback through gunicorn would bury it.
+    sys.exit(f"{exc}")
+
 # Threads let downloads and pages through while another thread of the worker waits for the network.
 worker_class = "gthread"
 threads = 4
-# A slice takes well under a second; a minute leaves room for a slow upload of the largest file.
+# A worker that shows no sign of life for so long is replaced. Slow clients are not cut off by this: put a reverse proxy
+# that buffers requests in front of a server that strangers can reach.
 timeout = 60
 graceful_timeout = 30
 # The engine is loaded in each worker after the fork: threads that it starts would not survive one.
@@ -30,4 +42,4 @@ errorlog = "-"
 
 def on_exit(server: Any) -> None:
     """Delete every result when the server stops: nobody can look at them, and no one would delete them later."""
-    ResultStore.from_settings(read_settings(os.environ)).clear()
+    ResultStore.from_settings(settings).clear()

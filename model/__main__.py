@@ -27,7 +27,11 @@ def _segment(options: argparse.Namespace) -> int:
 def _phantom(options: argparse.Namespace) -> int:
     from model.phantom import phantom_png  # Here for the same reason.
 
-    options.file.write_bytes(phantom_png(options.kind))
+    try:
+        options.file.write_bytes(phantom_png(options.kind))
+    except OSError as exc:
+        sys.stderr.write(f"{options.file}: {exc.strerror}\n")
+        return 2
     return 0
 
 

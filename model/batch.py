@@ -54,11 +54,11 @@ def _segment_all(named: Sequence[tuple[Path, str]], engine: Engine, out: Path, t
         for path, name in tqdm(named, unit="slice", disable=None):
             try:
                 segmentation = segment(_read(path), engine, threshold=threshold)
-            except (GroundglassError, FileNotFoundError, PermissionError) as exc:
+                _write_pictures(segmentation, out, name)
+            except (GroundglassError, OSError) as exc:
                 failed += 1
                 tqdm.write(f"{path}: {_reason(exc)}", file=sys.stderr)
                 continue
-            _write_pictures(segmentation, out, name)
             table.writerow(_row(path, name, segmentation))
             file.flush()
     return failed
@@ -110,9 +110,14 @@ def _write_pictures(segmentation: Segmentation, out: Path, name: str) -> None:
 def _row(path: Path, name: str, segmentation: Segmentation) -> dict[str, object]:
     identity = segmentation.model
     return segmentation.findings.as_dict() | {
-        "input": str(path),
-        "name": name,
+        "input": _as_text(str(path)),
+        "name": _as_text(name),
         "model_id": identity.model_id,
         "model_sha256": identity.sha256,
         "notes": " ".join(segmentation.ct_slice.notes),
     }
+
+
+def _as_text(cell: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula."""
+    return "'" + cell if cell.startswith(("=", "+", "-", "@")) else cell

@@ -27,6 +27,8 @@ MAX_FILE_MB = 64
 MIN_SIDE_PX = 32
 MAX_ASPECT_RATIO = 8
 
+_PHOTOMETRIC_INTERPRETATION = 262
+
 _BIT_DEPTHS = (8, 10, 12, 14, 16)
 
 # What Pillow's decoders raise on damaged files, beside OSError.
@@ -97,9 +99,21 @@ def decode(data: bytes) -> CtSlice:
         has_more_pages = getattr(image, "is_animated", False)
         image.load()
         upright = ImageOps.exif_transpose(image)
-    notes = ["Only the first page was read; the file has more."] if has_more_pages else []
-    pixels, colour_note = _to_gray(upright)
-    return CtSlice(pixels, _value_range(pixels), notes=tuple(notes + colour_note))
+    pixels, notes = _to_gray(upright)
+    value_range = _value_range(pixels)
+    if pixels.dtype == np.uint16 and _is_white_zero(image):
+        pixels = (np.uint16(value_range[1]) - pixels).astype(np.uint16)
+    if has_more_pages:
+        notes.append("Only the first page was read; the file has more.")
+    if value_range[1] not in (255.0, 65535.0) or (pixels.dtype == np.uint16 and value_range[1] == 255.0):
+        notes.append(f"No pixel is above {value_range[1]:.0f}, so this value was taken for white.")
+    return CtSlice(pixels, value_range, notes=tuple(notes))
+
+
+def _is_white_zero(image: Image.Image) -> bool:
+    """Whether a TIFF counts gray down from white (PhotometricInterpretation 0); Pillow turns only 8 bits round."""
+    tags = getattr(image, "tag_v2", {})
+    return bool(tags.get(_PHOTOMETRIC_INTERPRETATION) == 0)
 
 
 @contextlib.contextmanager

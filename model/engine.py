@@ -61,10 +61,12 @@ class OpenVinoEngine:
         }
         try:
             model = openvino.Core().compile_model(weights, "CPU", settings)
+            taken, given = tuple(model.input(0).shape), tuple(model.output(0).shape)
         except RuntimeError as exc:
-            raise WeightsError(f"{weights} cannot be loaded by OpenVINO: {exc}") from exc
+            log.exception("OpenVINO cannot load %s", weights)
+            raise WeightsError(f"{weights} cannot be loaded by OpenVINO. {_advice(weights)}") from exc
         self.identity = identity
-        self.channels = _channels(int(model.output(0).partial_shape[3].get_length()), weights)
+        self.channels = _channels(taken, given, weights)
         self._request = model.create_infer_request()
         self._lock = threading.Lock()
 
@@ -83,11 +85,15 @@ class KerasEngine:
     """The network in TensorFlow, for weights that were trained but not exported, ours or those of other projects."""
 
     def __init__(self, weights: Path, identity: Identity) -> None:
-        from model.network import load_network  # Brings in TensorFlow, which serving the shipped weights must not.
-
+        try:
+            from model.network import load_network  # Brings in TensorFlow, which serving the shipped weights must not.
+        except ImportError as exc:
+            raise WeightsError(
+                f"{weights} needs TensorFlow, which is not installed. Install it with: make install"
+            ) from exc
         self.identity = identity
         self._network = load_network(weights)
-        self.channels = _channels(int(self._network.output_shape[-1]), weights)
+        self.channels = _channels((1, *self._network.input_shape[1:]), (1, *self._network.output_shape[1:]), weights)
         self._lock = threading.Lock()
 
     def predict(self, batch: FloatArray) -> FloatArray:
@@ -126,14 +132,14 @@ def _identify(weights: Path) -> Identity:
     holder = weights.with_suffix(".bin") if weights.suffix == ".xml" else weights
     for file in (weights, holder):
         if not file.is_file():
-            raise WeightsError(f"{file} does not exist. Restore it with: git checkout -- model/weights")
+            raise WeightsError(f"{file} does not exist. {_advice(weights)}")
     card = _read_card(weights)
     sha256 = {file.name: file_sha256(file) for file in {weights, holder}}
     for name, expected in card.get("sha256", {}).items():
         if sha256.get(name, expected) != expected:
             raise WeightsError(
                 f"{weights.with_name(name)} is damaged: its SHA-256 is {sha256[name]}, its card says {expected}. "
-                "Restore it with: git checkout -- model/weights"
+                f"{_advice(weights)}"
             )
     return Identity(card.get("model_id", weights.stem), sha256[holder.name])
 
@@ -145,9 +151,18 @@ def _read_card(weights: Path) -> dict[str, Any]:
         return {}
     try:
         content: dict[str, Any] = json.loads(card.read_text(encoding="utf-8"))
-    except ValueError as exc:
-        raise WeightsError(f"{card} is damaged: {exc}. Restore it with: git checkout -- model/weights") from exc
+    except (OSError, ValueError) as exc:
+        raise WeightsError(f"{card} is damaged: {exc}. {_advice(weights)}") from exc
+    if not isinstance(content, dict) or not isinstance(content.get("sha256", {}), dict):
+        raise WeightsError(f"{card} is damaged: it is no card. {_advice(weights)}")
     return content
+
+
+def _advice(weights: Path) -> str:
+    """Return what to do about a file that is missing or damaged."""
+    if weights.absolute().parent == SHIPPED_WEIGHTS.parent:
+        return "Restore it with: git checkout -- model/weights"
+    return "Check the path, or export the network again."
 
 
 def file_sha256(file: Path) -> str:
@@ -156,10 +171,20 @@ def file_sha256(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def _channels(count: int, weights: Path) -> tuple[str, ...]:
-    if count not in CHANNELS_BY_COUNT:
-        raise WeightsError(f"{weights} has {count} output channels; 1 (lesion) or 2 (lesion, lung) can be served")
-    return CHANNELS_BY_COUNT[count]
+def _channels(input_shape: tuple[int, ...], output_shape: tuple[int, ...], weights: Path) -> tuple[str, ...]:
+    """Return what a network's output channels mean, from the shapes that it takes and gives.
+
+    Raises
+    ------
+    WeightsError : they are not (1, 448, 448, 1) and (1, 448, 448, 1 or 2).
+    """
+    square = (1, INPUT_SIZE, INPUT_SIZE)
+    if input_shape != (*square, 1) or output_shape[:-1] != square or output_shape[-1] not in CHANNELS_BY_COUNT:
+        raise WeightsError(
+            f"{weights} goes from {input_shape} to {output_shape}; only {(*square, 1)} to {(*square, 1)} (lesion) or "
+            f"{(*square, 2)} (lesion, lung) can be served."
+        )
+    return CHANNELS_BY_COUNT[output_shape[-1]]
 
 
 def _check_batch(batch: FloatArray) -> None:

@@ -8,7 +8,9 @@ GroundglassError
 │   ├── DamagedImage         a supported format, but truncated or corrupt
 │   ├── TooLarge             more bytes or more pixels than allowed
 │   ├── TooSmall             too few pixels, or a side far longer than the other
+│   ├── BrokenUpload         the request ended early or is no proper form
 │   └── InvalidOption        a threshold or output that does not exist
+├── StorageError             the result cannot be kept
 └── WeightsError             the model file is missing, damaged or does not fit
 
 The sentence says what is wrong, with the value, and what to do. HTTP is none of this module's business.
@@ -49,8 +51,16 @@ class TooSmall(InputError):
     """Too few pixels, or one side far longer than the other."""
 
 
+class BrokenUpload(InputError):
+    """The request ended early or is no proper form."""
+
+
 class InvalidOption(InputError):
     """A threshold or an output that does not exist."""
+
+
+class StorageError(GroundglassError):
+    """The result cannot be kept."""
 
 
 class WeightsError(GroundglassError):

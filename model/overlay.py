@@ -23,7 +23,7 @@ Certain is yellow: at the top of magma and inferno stands a white that is lost o
 
 OUTLINE = (120, 230, 255)  # RGB; stands out from gray and from every colour of the map
 RIM = (0, 0, 0)
-MIN_SIDE_FOR_BAR_PX = 128
+MIN_SIDE_FOR_BAR_PX = 160
 
 RgbImage = NDArray[np.uint8]
 
@@ -54,9 +54,9 @@ def original_png(segmentation: Segmentation) -> bytes:
 def overlay(gray: NDArray[np.uint8], probability: NDArray[np.float32], *, threshold: float) -> RgbImage:
     """Draw the lesion probability over a slice.
 
-    The CT stays gray and untouched outside the lesions; over them lies the heat map, more opaque the higher the
-    probability, with an outline at the threshold. A colour bar stands in the corner with the fewest lesion pixels;
-    pictures smaller than 128 pixels have no room for one.
+    Over the lesions lies the heat map, more opaque the higher the probability; around them, just outside, an outline.
+    A colour bar stands in the corner with the fewest lesion pixels; pictures with a side below 160 pixels have no room
+    for one. Everything else stays gray and untouched.
 
     Parameters
     ----------
@@ -72,11 +72,11 @@ def overlay(gray: NDArray[np.uint8], probability: NDArray[np.float32], *, thresh
         raise ValueError(f"gray {gray.shape} and probability {probability.shape} differ in shape")
     mask = lesion_mask(probability, threshold)
     image = np.repeat(gray[..., np.newaxis], 3, axis=2)
-    if mask.any():
-        image[mask] = _heat(gray[mask], probability[mask])
-        _draw_outline(image, mask)
     if min(gray.shape) >= MIN_SIDE_FOR_BAR_PX:
         _draw_bar(image, mask, threshold)
+    # Heat goes on last, so that neither the bar nor the outline hides a part of a lesion.
+    _draw_outline(image, mask)
+    image[mask] = _heat(gray[mask], probability[mask])
     return image
 
 
@@ -95,16 +95,17 @@ def _colour_table() -> NDArray[np.float32]:
 
 
 def _draw_outline(image: RgbImage, mask: Mask) -> None:
-    """Draw the outline of a mask into an RGB picture: a dark rim, then a light line, so that it shows on any gray."""
+    """Draw a light line with a dark rim around a mask, into an RGB picture, so that it shows on any gray."""
     width = max(1, round(max(mask.shape) / 512))
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    around = cv2.dilate(mask.astype(np.uint8), np.ones((2 * width + 1, 2 * width + 1), np.uint8))
+    contours, _ = cv2.findContours(around, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(image, contours, -1, RIM, width + 2, cv2.LINE_AA)
     cv2.drawContours(image, contours, -1, OUTLINE, width, cv2.LINE_AA)
 
 
 def _draw_bar(image: RgbImage, mask: Mask, threshold: float) -> None:
     """Blend the colour bar into the corner with the fewest lesion pixels, bottom right if it is as good as any."""
-    bar = _bar(max(64, min(image.shape[:2]) // 3), round(threshold, 2))
+    bar = _bar(max(110, min(image.shape[:2]) // 3), round(threshold, 2))
     height, width = bar.shape[:2]
     rows, columns = (slice(-height, None), slice(0, height)), (slice(-width, None), slice(0, width))
     corners = [(row, column) for row in rows for column in columns]

@@ -45,6 +45,8 @@ function showAnswer(request) {
 
 function send(event) {
   event.preventDefault();
+  // Dropping submits even while the button is disabled.
+  if (button.disabled) return;
   const chosen = file.files[0];
   if (chosen.size > Number(form.dataset.maxBytes)) {
     refuse("The file has " + megabytes(chosen.size) + "; at most " + form.dataset.maxMb + " MB are taken.");

@@ -61,6 +61,27 @@ def test_bad_inputs_are_named_and_the_others_finish(
     assert [row["name"] for row in read_table(tmp_path / "out")] == ["ill"]
 
 
+def test_an_input_that_the_system_refuses_does_not_stop_the_others(
+    slices: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (slices / "loop.png").symlink_to(slices / "loop.png")
+    too_long = slices / ("n" * 245 + ".png")  # with _overlay.png, longer than file systems take
+    too_long.write_bytes(phantom_png("one"))
+    inputs = [str(slices / "loop.png"), str(too_long), str(slices / "ill.png" / "x.png"), str(slices / "ill.png")]
+    assert main(["segment", *inputs, "--out", str(tmp_path / "out")]) == 1
+    complaints = capsys.readouterr().err
+    assert all(words in complaints for words in ("loop.png: Too many", "name too long", "Not a directory"))
+    assert [row["name"] for row in read_table(tmp_path / "out")] == ["ill"]
+
+
+def test_no_name_is_a_formula(slices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(slices)
+    (slices / "=cmd.png").write_bytes(phantom_png("none"))
+    assert main(["segment", "=cmd.png", "--out", str(tmp_path / "out")]) == 0
+    (row,) = read_table(tmp_path / "out")
+    assert (row["input"], row["name"]) == ("'=cmd.png", "'=cmd")
+
+
 def test_a_folder_without_pictures_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").mkdir()
     assert main(["segment", str(tmp_path / "empty"), "--out", str(tmp_path / "out")]) == 1

@@ -72,6 +72,23 @@ def test_16_bit_shown_as_bytes_is_the_8_bit_picture() -> None:
     np.testing.assert_array_equal(ct_slice.as_bytes(), GRAY)
 
 
+def test_a_guessed_white_is_noted() -> None:
+    (note,) = decode(encode(Image.fromarray(GRAY.astype(np.uint16) * 16))).notes
+    assert note == "No pixel is above 4095, so this value was taken for white."
+    assert decode(encode(Image.fromarray(GRAY.astype(np.uint16) * 257))).notes == ()
+
+
+def test_a_tiff_that_counts_down_from_white_is_turned_round() -> None:
+    full = GRAY.copy()
+    full[0, 0] = 255
+    # Pillow turns 8 bits round when it writes them, and 16 bits not.
+    shallow = encode(Image.fromarray(full), "TIFF", tiffinfo={262: 0})
+    deep = encode(Image.fromarray((255 - full).astype(np.uint16) * 257), "TIFF", tiffinfo={262: 0})
+    assert (255 - full).tobytes() in shallow
+    np.testing.assert_array_equal(decode(shallow).as_bytes(), full)
+    np.testing.assert_array_equal(decode(deep).as_bytes(), full)
+
+
 @pytest.mark.parametrize("values", [GRAY.astype(np.float32) / 255, GRAY.astype(np.int32) - 1000])
 def test_fractions_and_negative_values_are_refused_with_advice(values: NDArray[np.generic]) -> None:
     with pytest.raises(NotAnImage, match="Export the slice in a lung window"):

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import openvino
 import pytest
 
 from model.engine import SHIPPED_WEIGHTS, Engine, file_sha256, load_engine
@@ -73,7 +75,16 @@ def test_damaged_weights_are_named_with_both_hashes(copied: Path) -> None:
 @pytest.mark.parametrize("suffix", [".xml", ".bin"])
 def test_missing_weights_are_named_with_what_to_do(copied: Path, suffix: str) -> None:
     copied.with_suffix(suffix).unlink()
-    with pytest.raises(WeightsError, match=rf"groundglass-1{suffix} does not exist. Restore it with"):
+    with pytest.raises(WeightsError, match=rf"groundglass-1{suffix} does not exist. Check the path"):
+        load_engine(copied)
+
+
+def test_missing_shipped_weights_are_restored_from_the_repository(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.engine.SHIPPED_WEIGHTS", copied)
+    copied.unlink()
+    with pytest.raises(WeightsError, match="Restore it with: git checkout -- model/weights"):
         load_engine(copied)
 
 
@@ -81,6 +92,29 @@ def test_a_damaged_card_is_named(copied: Path) -> None:
     copied.with_suffix(".json").write_text("{")
     with pytest.raises(WeightsError, match="groundglass-1.json is damaged"):
         load_engine(copied)
+
+
+@pytest.mark.parametrize("card", ["[]", '{"sha256": []}'])
+def test_a_card_of_another_form_is_named(copied: Path, card: str) -> None:
+    copied.with_suffix(".json").write_text(card)
+    with pytest.raises(WeightsError, match="it is no card"):
+        load_engine(copied)
+
+
+@pytest.mark.parametrize("shape", [(1, 256, 256, 1), (1, 448, 448, 3), (1, 10)])
+def test_a_network_of_another_shape_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    parameter = openvino.opset15.parameter(shape, np.float32)
+    other = openvino.Model([openvino.opset15.sigmoid(parameter)], [parameter])
+    openvino.save_model(other, tmp_path / "other.xml")
+    with pytest.raises(WeightsError, match="can be served"):
+        load_engine(tmp_path / "other.xml")
+
+
+def test_keras_weights_without_tensorflow_say_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.h5").write_bytes(b"weights")
+    monkeypatch.setitem(sys.modules, "model.network", None)  # makes its import fail
+    with pytest.raises(WeightsError, match="needs TensorFlow, which is not installed. Install it with: make install"):
+        load_engine(tmp_path / "a.h5")
 
 
 def test_an_unreadable_network_without_a_card_is_a_weights_error(tmp_path: Path) -> None:

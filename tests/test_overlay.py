@@ -33,7 +33,7 @@ def test_outside_lesion_outline_and_bar_the_ct_is_untouched() -> None:
     assert image.shape == (300, 200, 3)
     untouched = np.ones(GRAY.shape, bool)
     untouched[36:84, 16:64] = False
-    untouched[200:, 120:] = False
+    untouched[190:, 136:] = False
     for channel in range(3):
         np.testing.assert_array_equal(image[..., channel][untouched], GRAY[untouched])
 
@@ -42,6 +42,14 @@ def test_the_lesion_is_coloured_and_the_coordinates_are_kept() -> None:
     image = overlay(GRAY, PROBABILITY, threshold=0.5).astype(int)
     inside = image[45:75, 25:55]
     assert np.all(inside.max(axis=-1) - inside.min(axis=-1) > 10)
+
+
+def test_the_smallest_lesion_keeps_its_colour() -> None:
+    probability = np.zeros((300, 200), np.float32)
+    probability[50, 60] = 0.9
+    red, green, blue = overlay(np.full((300, 200), 100, np.uint8), probability, threshold=0.5)[50, 60].astype(int)
+    assert red > blue
+    assert green > blue
 
 
 def test_a_faint_lesion_is_coloured_less_than_a_certain_one() -> None:
@@ -54,6 +62,12 @@ def test_a_faint_lesion_is_coloured_less_than_a_certain_one() -> None:
 def test_below_the_threshold_nothing_is_coloured() -> None:
     image = overlay(GRAY, PROBABILITY, threshold=0.9)
     assert np.all(image[:190, :, 0] == image[:190, :, 2])
+
+
+def test_no_lesion_is_hidden_by_the_bar() -> None:
+    probability = np.full((300, 200), 0.9, np.float32)
+    image = overlay(np.full((300, 200), 100, np.uint8), probability, threshold=0.5)
+    assert np.ptp(image.reshape(-1, 3), axis=0).max() == 0
 
 
 def test_the_bar_avoids_the_lesion() -> None:

@@ -27,6 +27,11 @@ def test_the_command_line_draws_every_example(kind: str, tmp_path: Path) -> None
     np.testing.assert_array_equal(decode((tmp_path / "a.png").read_bytes()).pixels, draw_phantom(EXAMPLES[kind]))
 
 
+def test_a_phantom_that_cannot_be_written_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["phantom", "one", str(tmp_path / "none" / "a.png")]) == 2
+    assert "a.png: No such file or directory" in capsys.readouterr().err
+
+
 def test_it_is_not_symmetric() -> None:
     picture = draw_phantom().astype(int)
     assert np.abs(picture - picture[:, ::-1]).mean() > 10

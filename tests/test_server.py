@@ -138,6 +138,18 @@ def test_too_large_an_upload_of_unknown_length_gets_its_sentence(server: Server)
     connection.close()
 
 
+def test_a_malformed_chunk_is_a_bad_request(server: Server) -> None:
+    head = (
+        b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(head + b"ZZ\r\nabc\r\n")
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"broke off or is no proper form" in answer
+
+
 def test_the_log_names_no_file(server: Server, phantom: bytes) -> None:
     server.post("/predict", b"not a picture")
     server.post("/predict", phantom)
@@ -174,7 +186,7 @@ def test_without_weights_the_server_lives_and_says_so(tmp_path: Path, phantom: b
     try:
         status, _, body = server.ask("GET", "/readyz")
         assert status == 503
-        assert re.search(r"none\.xml does not exist\. Restore it with", json.loads(body)["detail"])
+        assert re.search(r"none\.xml does not exist\. Check the path", json.loads(body)["detail"])
         assert server.post("/predict", phantom)[0] == 503
     finally:
         stop(server)
@@ -185,4 +197,4 @@ def test_a_bad_setting_stops_the_server_with_its_name(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "wsgi:app"]
     answer = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
     assert answer.returncode != 0
-    assert "GROUNDGLASS_THRESHOLD must be of type float, got 'high'" in answer.stderr
+    assert answer.stderr == "GROUNDGLASS_THRESHOLD must be of type float, got 'high'\n"

@@ -16,6 +16,8 @@ from webapp.words import NOTICE
 
 blueprint = Blueprint("api", __name__)
 
+OPTIONS = ("output", "threshold")
+
 PICTURES: dict[str, Callable[[Segmentation], bytes]] = {
     "overlay": overlay_png,
     "mask": mask_png,
@@ -27,12 +29,20 @@ PICTURES: dict[str, Callable[[Segmentation], bytes]] = {
 @blueprint.post("/predict/")
 def predict() -> Response:
     """Segment the slice in the field "file"; answer with a PNG or, as asked, with JSON."""
+    _refuse_unknown_options()
     output = _wanted_output()
     upload, threshold = read_upload(request), read_threshold(request)
     segmentation = segment(upload.data, current_engine(), threshold=threshold)
     response = _as_json(segmentation) if output == "json" else _as_png(PICTURES[output](segmentation))
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _refuse_unknown_options() -> None:
+    """Raise InvalidOption where the address has an option that does not exist: mistyped, it would not be missed."""
+    unknown = sorted(set(request.args) - set(OPTIONS))
+    if unknown:
+        raise InvalidOption(f"There is no option {unknown[0][:20]!r}. Known are {', '.join(OPTIONS)}.")
 
 
 def _wanted_output() -> str:

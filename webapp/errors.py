@@ -17,10 +17,12 @@ STATUS: dict[type[errors.GroundglassError], HTTPStatus] = {
     errors.MissingFile: HTTPStatus.BAD_REQUEST,
     errors.EmptyFile: HTTPStatus.BAD_REQUEST,
     errors.InvalidOption: HTTPStatus.BAD_REQUEST,
+    errors.BrokenUpload: HTTPStatus.BAD_REQUEST,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.NotAnImage: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.DamagedImage: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooSmall: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.StorageError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.WeightsError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

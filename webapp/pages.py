@@ -11,6 +11,7 @@ from model.decode import FORMATS, MAX_MEGAPIXELS
 from model.overlay import mask_png, original_png, overlay_png, probability_png
 from model.segment import Segmentation, segment
 from webapp import words
+from webapp.errors import wants_page
 from webapp.requests import current_settings, read_threshold, read_upload
 from webapp.results import current_results
 from webapp.segmenter import current_engine
@@ -64,8 +65,9 @@ def result(result_id: str) -> Response:
     """Show a result until it expires."""
     details = current_results().details(result_id)
     if details is None:
-        page = render_template("expired.html")
-        return make_response(page, HTTPStatus.NOT_FOUND)
+        if not wants_page():
+            abort(HTTPStatus.NOT_FOUND)
+        return _private(make_response(render_template("expired.html"), HTTPStatus.NOT_FOUND))
     return _private(make_response(render_template("result.html", result_id=result_id, **details)))
 
 

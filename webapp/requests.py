@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flask import Request, current_app
 
-from model.errors import EmptyFile, InvalidOption, MissingFile
+from model.errors import BrokenUpload, EmptyFile, InvalidOption, MissingFile
 from model.threshold import parse_threshold
 from webapp.settings import Settings
 
@@ -38,7 +38,11 @@ def read_upload(request: Request) -> Upload:
     MissingFile : no such field, or no file was chosen.
     EmptyFile : the file has no bytes.
     """
-    files = [file for file in request.files.getlist(FIELD) if file.filename]
+    try:
+        files = [file for file in request.files.getlist(FIELD) if file.filename]
+    except OSError as exc:
+        # What gunicorn raises on a malformed body or a client that is gone.
+        raise BrokenUpload("The upload broke off or is no proper form. Send it again.") from exc
     if not files:
         raise MissingFile(
             f'No file was sent. Choose a CT slice; programs send it as multipart/form-data in the field "{FIELD}".'
@@ -65,5 +69,5 @@ def read_threshold(request: Request) -> float:
 def _shown_name(filename: str) -> str:
     """Return a file name without folders, control characters and marks that reverse the writing direction."""
     name = filename.replace("\\", "/").rsplit("/", 1)[-1]
-    visible = "".join(letter for letter in name if unicodedata.category(letter)[0] != "C")
+    visible = "".join(letter for letter in name if unicodedata.category(letter)[0] != "C").strip() or "slice"
     return visible if len(visible) <= _LONGEST_NAME else visible[: _LONGEST_NAME - 1] + "…"

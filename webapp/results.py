@@ -15,6 +15,7 @@ from typing import Any
 
 from flask import current_app
 
+from model.errors import StorageError
 from webapp.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -43,21 +44,31 @@ class ResultStore:
         """Keep a result and return its id; it appears whole or not at all.
 
         details : what JSON can hold. pictures : PNG files by a name from PICTURES.
+
+        Raises
+        ------
+        StorageError : the folder cannot be written, or the disk is full; nothing is left behind.
         """
         result_id = secrets.token_hex(16)
         draft = self._folder / (_DRAFT + result_id)
+        try:
+            self._write(draft, details, pictures)
+            draft.rename(self._folder / result_id)
+        except OSError as exc:
+            shutil.rmtree(draft, ignore_errors=True)
+            log.error("results cannot be kept in %s: %s", self._folder, exc.strerror)
+            raise StorageError(
+                "The server cannot keep results now: its folder for them is full or cannot be written. Try again later."
+            ) from exc
+        return result_id
+
+    def _write(self, draft: Path, details: Mapping[str, Any], pictures: Mapping[str, bytes]) -> None:
         # Only the server's own user may look: a slice can show whose it is.
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft.mkdir(mode=0o700)
-        try:
-            for name, png in pictures.items():
-                (draft / f"{name}.png").write_bytes(png)
-            (draft / _DETAILS).write_text(json.dumps(dict(details)), encoding="utf-8")
-            draft.rename(self._folder / result_id)
-        except OSError:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise
-        return result_id
+        for name, png in pictures.items():
+            (draft / f"{name}.png").write_bytes(png)
+        (draft / _DETAILS).write_text(json.dumps(dict(details)), encoding="utf-8")
 
     def details(self, result_id: str) -> dict[str, Any] | None:
         """Return the details of a result, or None where it does not exist or has expired."""
@@ -93,13 +104,13 @@ class ResultStore:
             return None
         try:
             return (folder / file).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def _is_expired(self, folder: Path) -> bool:
         try:
             return time.time() - folder.stat().st_mtime > self.lifetime_s
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return True
 
 

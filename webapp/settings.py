@@ -56,6 +56,19 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     return Settings(**values)  # type: ignore[arg-type]  # Each value was read by its field's own type.
 
 
+def read_workers(environ: Mapping[str, str]) -> int:
+    """Return the number of worker processes from WEB_CONCURRENCY, 2 by default.
+
+    Raises
+    ------
+    ValueError : it is no whole number of 1 or more.
+    """
+    text = environ.get("WEB_CONCURRENCY", "2")
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"WEB_CONCURRENCY must be a whole number of 1 or more, got {text!r}")
+    return int(text)
+
+
 def _read(name: str, text: str, kind: str) -> object:
     try:
         if not text:

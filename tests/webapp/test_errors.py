@@ -105,6 +105,25 @@ def test_an_unknown_output_names_the_known_ones(client: FlaskClient) -> None:
     assert "overlay, mask, probability, json" in response.get_json()["detail"]
 
 
+def test_a_mistyped_option_is_refused(client: FlaskClient) -> None:
+    response = post_file(client, "/predict?thresold=0.4", GOOD)
+    assert response.status_code == 400
+    assert "There is no option 'thresold'. Known are output, threshold." in response.get_json()["detail"]
+
+
+def test_a_result_that_cannot_be_kept_is_a_sentence(tmp_path: Path, phantom: bytes) -> None:
+    (tmp_path / "file").write_text("in the way")
+    client = create_app({"results": tmp_path / "file"}).test_client()
+    response = post_file(client, "/upload", phantom, headers=BROWSER)
+    assert response.status_code == 503
+    assert "The server cannot keep results now" in response.text
+    assert client.get("/results/" + "0" * 32, headers=BROWSER).status_code == 404
+
+
+def test_an_expired_result_is_json_to_a_program(client: FlaskClient) -> None:
+    assert client.get("/results/" + "0" * 32).get_json()["status"] == 404
+
+
 def test_too_large_an_upload_states_the_limit() -> None:
     client = create_app({"max_upload_mb": 1}).test_client()
     response = post_raw(client, "file", bytes(1_100_000))
@@ -146,7 +165,7 @@ def test_without_weights_readyz_says_what_to_do(tmp_path: Path) -> None:
     client = create_app({"weights": tmp_path / "none.xml"}).test_client()
     answer = client.get("/readyz")
     assert answer.status_code == 503
-    assert "none.xml does not exist. Restore it with: git checkout" in answer.get_json()["detail"]
+    assert "none.xml does not exist. Check the path, or export the network again." in answer.get_json()["detail"]
 
 
 def test_without_weights_an_upload_gets_a_sentence_but_no_path(tmp_path: Path) -> None:

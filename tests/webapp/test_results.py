@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from model.errors import StorageError
 from webapp.results import ResultStore, start_sweeping
 
 DETAILS = {"name": "slice.png"}
@@ -73,7 +74,7 @@ def test_clearing_deletes_all_results(store: ResultStore, tmp_path: Path) -> Non
 
 
 def test_a_result_that_cannot_be_written_leaves_nothing(store: ResultStore, tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="such"):
+    with pytest.raises(StorageError, match="cannot keep results now"):
         store.save(DETAILS, {"no/such": b"png"})
     assert list((tmp_path / "results").iterdir()) == []
 
