@@ -166,7 +166,7 @@ def test_results_expire_on_disk_without_visitors(tmp_path: Path, phantom: bytes)
         while list(server.results.iterdir()):
             assert time.monotonic() < deadline
             time.sleep(0.2)
-        status, _, page = server.ask("GET", location)
+        status, _, page = server.ask("GET", location, Accept="text/html")
         assert status == 404
         assert b"This result is gone" in page
     finally:

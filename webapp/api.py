@@ -30,8 +30,8 @@ PICTURES: dict[str, Callable[[Segmentation], bytes]] = {
 def predict() -> Response:
     """Segment the slice in the field "file"; answer with a PNG or, as asked, with JSON."""
     _refuse_unknown_options()
-    output = _wanted_output()
-    upload, threshold = read_upload(request), read_threshold(request)
+    upload = read_upload(request)
+    output, threshold = _wanted_output(), read_threshold(request)
     segmentation = segment(upload.data, current_engine(), threshold=threshold)
     response = _as_json(segmentation) if output == "json" else _as_png(PICTURES[output](segmentation))
     response.headers["Cache-Control"] = "no-store"
