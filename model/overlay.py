@@ -97,7 +97,9 @@ def _colour_table() -> NDArray[np.float32]:
 def _draw_outline(image: RgbImage, mask: Mask) -> None:
     """Draw a light line with a dark rim around a mask, into an RGB picture, so that it shows on any gray."""
     width = max(1, round(max(mask.shape) / 512))
-    around = cv2.dilate(mask.astype(np.uint8), np.ones((2 * width + 1, 2 * width + 1), np.uint8))
+    # Two pixels out at the least: the rim lies between heat and line.
+    side = 2 * (width + 1) + 1
+    around = cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8))
     contours, _ = cv2.findContours(around, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(image, contours, -1, RIM, width + 2, cv2.LINE_AA)
     cv2.drawContours(image, contours, -1, OUTLINE, width, cv2.LINE_AA)

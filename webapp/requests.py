@@ -6,6 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from flask import Request, current_app
+from gunicorn.http.errors import ParseException
 
 from model.errors import BrokenUpload, EmptyFile, InvalidOption, MissingFile
 from model.threshold import parse_threshold
@@ -40,8 +41,8 @@ def read_upload(request: Request) -> Upload:
     """
     try:
         files = [file for file in request.files.getlist(FIELD) if file.filename]
-    except OSError as exc:
-        # What gunicorn raises on a malformed body or a client that is gone.
+    except (OSError, ParseException) as exc:
+        # The client is gone, or gunicorn met a malformed body while Flask read it.
         raise BrokenUpload("The upload broke off or is no proper form. Send it again.") from exc
     if not files:
         raise MissingFile(
