@@ -35,7 +35,7 @@ graceful_timeout = 30
 preload_app = False
 # Nothing here needs steering from outside, and the socket would be made in the home folder.
 control_socket_disable = True
-# No access log: it would keep addresses, and the error log says what went wrong.
+# No access log: it would keep the addresses of all clients. The error log says what went wrong.
 accesslog = None
 errorlog = "-"
 
