@@ -17,7 +17,7 @@ os.environ.setdefault("GROUNDGLASS_RESULTS", f"instance/results-{port}")
 
 try:
     settings = read_settings(os.environ)
-    # Each worker is a process with its own copy of the network, about 300 MB. Results lie on disk, so any worker
+    # Each worker is a process with its own copy of the network, about 400 MB. Results lie on disk, so any worker
     # answers for any result.
     workers = read_workers(os.environ)
 except ValueError as exc:

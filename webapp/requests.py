@@ -46,7 +46,9 @@ def read_upload(request: Request) -> Upload:
         raise BrokenUpload("The upload broke off or is no proper form. Send it again.") from exc
     if not files:
         raise MissingFile(
-            f'No file was sent. Choose a CT slice; programs send it as multipart/form-data in the field "{FIELD}".'
+            # Werkzeug drops a form whole where a name in it is not UTF-8.
+            f'No file was sent. Choose a CT slice; programs send it as multipart/form-data in the field "{FIELD}", '
+            "its name in UTF-8."
         )
     if len(files) > 1:
         raise InvalidOption(f"{len(files)} files were sent. Send one slice at a time.")

@@ -79,6 +79,13 @@ def test_no_file_is_a_sentence(client: FlaskClient) -> None:
         assert "No file was sent" in response.get_json()["detail"]
 
 
+def test_a_file_name_that_is_not_utf_8_is_told_of(client: FlaskClient) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="caf\xe9.png"\r\n\r\ndata\r\n--x--\r\n'
+    response = client.post("/predict", data=body, content_type="multipart/form-data; boundary=x")
+    assert response.status_code == 400
+    assert "its name in UTF-8" in response.get_json()["detail"]
+
+
 def test_a_body_that_is_no_form_is_no_file(client: FlaskClient) -> None:
     response = client.post("/predict", data=GOOD, content_type="image/png")
     assert response.status_code == 400

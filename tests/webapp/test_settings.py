@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from model.engine import SHIPPED_WEIGHTS
-from webapp.settings import Settings, read_settings
+from webapp.settings import Settings, read_settings, read_workers
 
 
 def test_without_variables_the_defaults_hold() -> None:
@@ -44,6 +44,13 @@ def test_each_setting_is_read_by_its_kind() -> None:
 def test_a_bad_value_is_named_with_its_variable(name: str, value: str) -> None:
     with pytest.raises(ValueError, match=rf"{name} must be .*{value}"):
         read_settings({name: value})
+
+
+def test_the_number_of_workers_is_read_strictly() -> None:
+    assert (read_workers({}), read_workers({"WEB_CONCURRENCY": "5"})) == (2, 5)
+    for text in ("0", "two", "-1", ""):
+        with pytest.raises(ValueError, match=f"WEB_CONCURRENCY must be a whole number of 1 or more, got '{text}'"):
+            read_workers({"WEB_CONCURRENCY": text})
 
 
 def test_a_mistyped_variable_is_refused() -> None:
