@@ -82,6 +82,10 @@ drop.addEventListener("dragover", (event) => {
   drop.classList.add("over");
 });
 drop.addEventListener("dragleave", () => drop.classList.remove("over"));
+// A file that misses the zone must not make the browser leave the page for it.
+for (const kind of ["dragover", "drop"]) {
+  window.addEventListener(kind, (event) => event.preventDefault());
+}
 window.addEventListener("pageshow", () => {
   button.disabled = false;
   statusBox.hidden = true;
