@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from flask import Request, current_app
 from gunicorn.http.errors import ParseException
 
-from model.errors import BrokenUpload, EmptyFile, InvalidOption, MissingFile
+from model.errors import BrokenUpload, InvalidOption, MissingFile
 from model.threshold import parse_threshold
 from webapp.settings import Settings
 
@@ -37,7 +37,8 @@ def read_upload(request: Request) -> Upload:
     Raises
     ------
     MissingFile : no such field, or no file was chosen.
-    EmptyFile : the file has no bytes.
+    BrokenUpload : the request ended early or is no proper form.
+    InvalidOption : there is more than one file.
     """
     try:
         files = [file for file in request.files.getlist(FIELD) if file.filename]
@@ -52,10 +53,7 @@ def read_upload(request: Request) -> Upload:
         )
     if len(files) > 1:
         raise InvalidOption(f"{len(files)} files were sent. Send one slice at a time.")
-    data = files[0].stream.read()
-    if not data:
-        raise EmptyFile("The file is empty (0 bytes). Choose the picture again; it may still have been copying.")
-    return Upload(data, _shown_name(files[0].filename or ""))
+    return Upload(files[0].stream.read(), _shown_name(files[0].filename or ""))
 
 
 def read_threshold(request: Request) -> float:
