@@ -14,7 +14,7 @@ from model.decode import MAX_FILE_MB
 from model.engine import SHIPPED_WEIGHTS, Engine, load_engine
 from model.errors import GroundglassError, MissingFile, TooLarge
 from model.findings import Findings
-from model.overlay import mask_png, overlay_png, probability_png
+from model.overlay import render_pictures
 from model.segment import Segmentation, segment
 
 log = logging.getLogger(__name__)
@@ -102,9 +102,8 @@ def _reason(exc: Exception) -> str:
 
 
 def _write_pictures(segmentation: Segmentation, out: Path, name: str) -> None:
-    (out / f"{name}_overlay.png").write_bytes(overlay_png(segmentation))
-    (out / f"{name}_mask.png").write_bytes(mask_png(segmentation))
-    (out / f"{name}_probability.png").write_bytes(probability_png(segmentation))
+    for kind, png in render_pictures(segmentation).items():
+        (out / f"{name}_{kind}.png").write_bytes(png)
 
 
 def _row(path: Path, name: str, segmentation: Segmentation) -> dict[str, object]:

@@ -105,7 +105,7 @@ def decode(data: bytes) -> CtSlice:
         pixels = (np.uint16(value_range[1]) - pixels).astype(np.uint16)
     if has_more_pages:
         notes.append("Only the first page was read; the file has more.")
-    if value_range[1] not in (255.0, 65535.0) or (pixels.dtype == np.uint16 and value_range[1] == 255.0):
+    if pixels.dtype == np.uint16 and value_range[1] < 65535.0:
         notes.append(f"No pixel is above {value_range[1]:.0f}, so this value was taken for white.")
     return CtSlice(pixels, value_range, notes=tuple(notes))
 

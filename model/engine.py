@@ -32,6 +32,10 @@ class Identity:
     model_id: str
     sha256: str
 
+    def as_dict(self) -> dict[str, str]:
+        """Return name and hash as pages and API give them."""
+        return {"id": self.model_id, "sha256": self.sha256}
+
 
 class Engine(Protocol):
     """A loaded network; may be called from several threads."""

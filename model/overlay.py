@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import cv2
@@ -49,6 +50,19 @@ def probability_png(segmentation: Segmentation) -> bytes:
 def original_png(segmentation: Segmentation) -> bytes:
     """Return the slice as it was read, as PNG, 8-bit gray, without any of the upload's metadata."""
     return _encode_png(segmentation.ct_slice.as_bytes())
+
+
+PICTURES: dict[str, Callable[[Segmentation], bytes]] = {
+    "overlay": overlay_png,
+    "mask": mask_png,
+    "probability": probability_png,
+}
+"""What is handed out of a segmentation, by the names that pages, API and command line use."""
+
+
+def render_pictures(segmentation: Segmentation) -> dict[str, bytes]:
+    """Return all of PICTURES as PNG files, by name."""
+    return {name: render(segmentation) for name, render in PICTURES.items()}
 
 
 def overlay(gray: NDArray[np.uint8], probability: NDArray[np.float32], *, threshold: float) -> RgbImage:

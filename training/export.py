@@ -23,7 +23,7 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
-from model.engine import file_sha256, load_engine
+from model.engine import CHANNELS_BY_COUNT, file_sha256, load_engine
 from model.network import load_network
 from model.phantom import EXAMPLES, draw_phantom
 from model.preprocess import preprocess
@@ -66,7 +66,8 @@ def export(weights: Path, out: Path, name: str) -> Path:
         for file in (keras_file, served, served.with_suffix(".bin")):
             file.unlink(missing_ok=True)
         raise
-    _write_card(card, name, [keras_file, served, served.with_suffix(".bin")], differences)
+    files = [keras_file, served, served.with_suffix(".bin")]
+    _write_card(card, name, classes=network.output_shape[-1], files=files, differences=differences)
     return served
 
 
@@ -116,12 +117,12 @@ def _difference(network: keras.Model, file: Path) -> float:
     return difference
 
 
-def _write_card(card: Path, name: str, files: Sequence[Path], differences: dict[str, float]) -> None:
+def _write_card(card: Path, name: str, *, classes: int, files: Sequence[Path], differences: dict[str, float]) -> None:
     content = {
         "model_id": name,
         "sha256": {file.name: file_sha256(file) for file in files},
         "input": "448 x 448 x 1 float32, 0.0 = -1250 HU or less, 1.0 = 250 HU or more",
-        "output": ["lesion", "lung"][: load_network(files[0]).output_shape[-1]],
+        "output": list(CHANNELS_BY_COUNT[classes]),
         "largest_difference_from_float32": differences,
     }
     card.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

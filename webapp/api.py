@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 
 from flask import Blueprint, Response, jsonify, make_response, request
 
 from model.errors import InvalidOption
-from model.overlay import mask_png, overlay_png, probability_png
+from model.overlay import PICTURES, render_pictures
 from model.segment import Segmentation, segment
 from webapp.requests import read_threshold, read_upload
 from webapp.segmenter import current_engine
@@ -17,12 +16,6 @@ from webapp.words import NOTICE
 blueprint = Blueprint("api", __name__)
 
 OPTIONS = ("output", "threshold")
-
-PICTURES: dict[str, Callable[[Segmentation], bytes]] = {
-    "overlay": overlay_png,
-    "mask": mask_png,
-    "probability": probability_png,
-}
 
 
 @blueprint.post("/predict")
@@ -69,9 +62,9 @@ def _as_png(png: bytes) -> Response:
 
 
 def _as_json(segmentation: Segmentation) -> Response:
-    pictures = {name: base64.b64encode(render(segmentation)).decode() for name, render in PICTURES.items()}
+    pictures = {name: base64.b64encode(png).decode() for name, png in render_pictures(segmentation).items()}
     return jsonify(
-        model={"id": segmentation.model.model_id, "sha256": segmentation.model.sha256},
+        model=segmentation.model.as_dict(),
         threshold=segmentation.findings.threshold,
         measurements=segmentation.findings.as_dict(),
         notes=segmentation.ct_slice.notes,
@@ -91,5 +84,4 @@ def healthz() -> Response:
 @blueprint.get("/readyz")
 def readyz() -> Response:
     """Answer whether slices can be read; 503 with the reason where the weights cannot be loaded."""
-    identity = current_engine().identity
-    return jsonify(status="ready", model={"id": identity.model_id, "sha256": identity.sha256})
+    return jsonify(status="ready", model=current_engine().identity.as_dict())

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, abort, make_response, redirect, render_te
 from werkzeug.wrappers import Response as BaseResponse
 
 from model.decode import FORMATS, MAX_MEGAPIXELS
-from model.overlay import mask_png, original_png, overlay_png, probability_png
+from model.overlay import original_png, render_pictures
 from model.segment import Segmentation, segment
 from webapp import words
 from webapp.errors import wants_page
@@ -38,7 +38,8 @@ def upload() -> BaseResponse:
     """Segment the chosen slice, keep the result, and lead to it."""
     chosen, threshold = read_upload(request), read_threshold(request)
     segmentation = segment(chosen.data, current_engine(), threshold=threshold)
-    result_id = current_results().save(_details(segmentation, chosen.shown_name), _pictures(segmentation))
+    pictures = render_pictures(segmentation) | {"original": original_png(segmentation)}
+    result_id = current_results().save(_details(segmentation, chosen.shown_name), pictures)
     return redirect(url_for("pages.result", result_id=result_id), HTTPStatus.SEE_OTHER)
 
 
@@ -47,16 +48,7 @@ def _details(segmentation: Segmentation, shown_name: str) -> dict[str, object]:
         "name": shown_name,
         "measurements": segmentation.findings.as_dict(),
         "notes": segmentation.ct_slice.notes,
-        "model": {"id": segmentation.model.model_id, "sha256": segmentation.model.sha256},
-    }
-
-
-def _pictures(segmentation: Segmentation) -> dict[str, bytes]:
-    return {
-        "original": original_png(segmentation),
-        "overlay": overlay_png(segmentation),
-        "mask": mask_png(segmentation),
-        "probability": probability_png(segmentation),
+        "model": segmentation.model.as_dict(),
     }
 
 
