@@ -13,16 +13,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.grafts import Densify, Graft, densify, draw_densify, draw_graft, graft
+from training.sample import Sample
 from training.strokes import ByteImage, Stroke, draw_strokes, random_strokes
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One slice with its masks, all (H, W) uint8; masks are 0 or 255; lung is None where it was not drawn."""
+class Augmentation:
+    """How often a configuration wants what; all as probabilities per slice."""
 
-    image: ByteImage
-    lesion: ByteImage
-    lung: ByteImage | None
+    strokes: float = 0.15  # lines, arrows, frames and letters
+    densify: float = 0.0  # lesions made denser, up to consolidation
+    graft: float = 0.0  # lesions of another slice placed in the lungs
 
 
 @dataclass(frozen=True)
@@ -65,16 +67,20 @@ class Parameters:
     appearance: Appearance = Appearance()
     strokes: tuple[Stroke, ...] = field(default=())
     noise_seed: int = 0
+    graft: Graft | None = None
+    densify: Densify | None = None
 
 
-def draw(rng: np.random.Generator) -> Parameters:
+def draw(rng: np.random.Generator, wanted: Augmentation = Augmentation()) -> Parameters:
     """Draw parameters for one slice from `rng`."""
     return Parameters(
         crop=_draw_crop(rng),
         warp=_draw_warp(rng),
         appearance=_draw_appearance(rng),
-        strokes=random_strokes(rng) if rng.random() < 0.15 else (),
+        strokes=random_strokes(rng) if rng.random() < wanted.strokes else (),
         noise_seed=int(rng.integers(2**32)),
+        graft=draw_graft(rng) if rng.random() < wanted.graft else None,
+        densify=draw_densify(rng) if rng.random() < wanted.densify else None,
     )
 
 
@@ -113,11 +119,14 @@ def _draw_appearance(rng: np.random.Generator) -> Appearance:
     )
 
 
-def apply(sample: Sample, parameters: Parameters) -> Sample:
-    """Apply drawn parameters: crop, warp, gray values, strokes. Masks follow the geometry and nothing else.
+def apply(sample: Sample, parameters: Parameters, *, donor: Sample | None = None) -> Sample:
+    """Apply drawn parameters: graft, densify, crop, warp, gray values, strokes.
 
-    The result may be smaller than the sample and not square; it is never empty.
+    Masks follow the geometry and the grafts, nothing else. The result may be smaller than the sample and not square;
+    it is never empty. `donor` gives the lesions to graft; without one there is no graft.
     """
+    sample = graft(sample, donor, parameters.graft) if parameters.graft and donor else sample
+    sample = densify(sample, parameters.densify) if parameters.densify else sample
     cropped = crop(sample, parameters.crop) if parameters.crop else sample
     warped = warp(cropped, parameters.warp)
     drawn = draw_strokes(change_window(warped.image, parameters.appearance), parameters.strokes)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from training.augment import Augmentation
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -29,6 +31,14 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Extra:
+    """Further slices for training, all rows of a manifest, such as `training.pseudo` writes."""
+
+    manifest: str  # relative to the folder that training is started in
+    share: float  # of the slices of an epoch
+
+
+@dataclass(frozen=True)
 class Config:
     """All that a training run depends on beside the data."""
 
@@ -40,10 +50,20 @@ class Config:
     mixed_bfloat16: bool = False  # 1.6 times faster on processors with AVX-512 BF16
     seed: int = 0
     max_slices: int | None = None  # per split, evenly spaced; for trying the loop out
+    arch: str = "resnet34-unet"  # a key of model.architectures.ARCHITECTURES
+    loss: str = "bce_jaccard"  # a key of training.losses.LOSSES
+    start_from: str | None = None  # weights to begin with, relative to the folder that training is started in
+    hold_out: str | None = None  # who validates in place of the manifest's split; see training.splits
+    averaging: float = 0.0  # share kept at each step by the moving average of the weights; 0 = none, 0.99 = 100 steps
+    slices_per_epoch: int | None = None  # unless given, each labelled slice comes once
+    augmentation: Augmentation = Augmentation()
+    extra: tuple[Extra, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.stages:
             raise ValueError("stages is empty: name at least one size to train at")
+        if not 0.0 <= self.averaging < 1.0:
+            raise ValueError(f"averaging must be at least 0 and below 1, got {self.averaging}")
         if self.schedule not in ("cosine", "plateau"):
             raise ValueError(f"schedule must be 'cosine' or 'plateau', got {self.schedule!r}")
 
@@ -58,12 +78,20 @@ def read_config(path: Path) -> Config:
     """
     with path.open("rb") as file:
         table = tomllib.load(file)
-    stages = table.pop("stages", [])
-    if not isinstance(stages, list):
-        raise ValueError(f"{path}: stages must be tables, each headed [[stages]], got {stages!r}")
-    built = tuple(_build(Stage, stage, f"{path} [[stages]]") for stage in stages)
-    config: Config = _build(Config, table | {"stages": built}, str(path))
+    tables = {"stages": Stage, "extra": Extra}
+    built: dict[str, Any] = {name: _build_all(kind, table.pop(name, []), path, name) for name, kind in tables.items()}
+    augmentation = table.pop("augmentation", {})
+    if not isinstance(augmentation, dict):
+        raise ValueError(f"{path}: augmentation must be a table, headed [augmentation], got {augmentation!r}")
+    built["augmentation"] = _build(Augmentation, augmentation, f"{path} [augmentation]")
+    config: Config = _build(Config, table | built, str(path))
     return config
+
+
+def _build_all(kind: Any, tables: Any, path: Path, name: str) -> tuple[Any, ...]:
+    if not isinstance(tables, list):
+        raise ValueError(f"{path}: {name} must be tables, each headed [[{name}]], got {tables!r}")
+    return tuple(_build(kind, table, f"{path} [[{name}]]") for table in tables)
 
 
 def as_dict(config: Config) -> dict[str, Any]:
@@ -87,7 +115,9 @@ def _build(kind: Any, table: dict[str, Any], where: str) -> Any:
 
 def _check_type(value: Any, annotation: str, where: str) -> None:
     """Hold a TOML value against a field's annotation; bool is no number here, and an int may stand for a float."""
-    accepted = {"int": (int,), "int | None": (int,), "float": (float, int), "str": (str,), "bool": (bool,)}
+    accepted = {"int": (int,), "int | None": (int,), "float": (float, int), "str": (str,), "bool": (bool,)} | {
+        "str | None": (str,)
+    }
     kinds = accepted.get(annotation, (object,))
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds and object not in kinds):
         raise ValueError(f"{where} must be {annotation}, got {value!r}")

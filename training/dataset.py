@@ -7,7 +7,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import keras
@@ -15,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.preprocess import preprocess, preprocess_mask
-from training.augment import Sample, apply, draw
+from training.augment import Augmentation, apply, draw
+from training.mixture import Mixture
+from training.sample import UNKNOWN, Sample
 from training.strokes import ByteImage
 
 DATA_FOLDER = Path(os.environ.get("GROUNDGLASS_DATA", "../shared/data"))
@@ -107,52 +108,78 @@ def encode(sample: Sample, size: int) -> tuple[NDArray[np.float32], NDArray[np.f
 
     Returns
     -------
-    (size, size, 1) float32 in 0.0 ... 1.0, and (size, size, 3) float32: lesion, lung, lung known (all 0.0 or 1.0).
+    (size, size, 1) float32 in 0.0 ... 1.0, and (size, size, 4) float32, all 0.0 or 1.0: lesion, lung, and whether each
+    of the two is known there. Around a slice that is not square, both are known to be absent.
     """
-    lesion = preprocess_mask(sample.lesion, size=size)
-    if sample.lung is None:
-        unknown = np.zeros_like(lesion)
-        return preprocess(sample.image, size=size), np.concatenate([lesion, unknown, unknown], axis=-1)
-    lung = preprocess_mask(sample.lung, size=size)
-    return preprocess(sample.image, size=size), np.concatenate([lesion, lung, np.ones_like(lesion)], axis=-1)
+    truths = [_encode_mask(mask, sample.image.shape, size) for mask in (sample.lesion, sample.lung)]
+    masks, known = zip(*truths, strict=True)
+    return preprocess(sample.image, size=size), np.concatenate([*masks, *known], axis=-1)
+
+
+def _encode_mask(
+    mask: ByteImage | None, shape: tuple[int, ...], size: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return (size, size, 1) foreground and (size, size, 1) whether it is known."""
+    if mask is None:
+        nothing = np.zeros((size, size, 1), np.float32)
+        return nothing, nothing
+    unknown = mask == UNKNOWN
+    return preprocess_mask((mask > 0) & ~unknown, size=size), 1.0 - preprocess_mask(unknown, size=size)
 
 
 class SliceBatches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batches of (x, y) as `encode` gives them, stacked: (N, size, size, 1) and (N, size, size, 3).
+    """Batches of (x, y) as `encode` gives them, stacked: (N, size, size, 1) and (N, size, size, 4).
 
     With `seed`, slices are shuffled and augmented by generators made from (seed, epoch, position): the same
     epoch gives the same batches after an interruption. Without it, every slice comes once, in order, as it is;
     a last batch may then be smaller.
+
+    mixture : how many slices of each part of `samples` an epoch holds; each slice once unless given. For training.
     """
 
     def __init__(
-        self, samples: Sequence[Sample], *, size: int, batch_size: int, seed: int | None = None, epoch: int = 0
+        self,
+        samples: Sequence[Sample],
+        *,
+        size: int,
+        batch_size: int,
+        seed: int | None = None,
+        epoch: int = 0,
+        mixture: Mixture | None = None,
+        augmentation: Augmentation | None = None,
     ) -> None:
         super().__init__(workers=1)
         self.samples, self.size, self.batch_size, self.seed, self.epoch = samples, size, batch_size, seed, epoch
+        self.mixture = mixture or Mixture((len(samples),), (len(samples),))
+        self.augmentation = augmentation or Augmentation()
 
     def __len__(self) -> int:
-        full, rest = divmod(len(self.samples), self.batch_size)
+        full, rest = divmod(self.mixture.total, self.batch_size)
         # While training, a small last batch would give its few slices a full step.
         keep_rest = rest and (self.seed is None or full == 0)
         return full + bool(keep_rest)
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        positions = self._order()[index * self.batch_size : (index + 1) * self.batch_size]
-        encoded = [encode(self._sample(int(position)), self.size) for position in positions]
+        places = range(index * self.batch_size, min((index + 1) * self.batch_size, self.mixture.total))
+        encoded = [encode(self._sample(place), self.size) for place in places]
         return np.stack([x for x, _ in encoded]), np.stack([y for _, y in encoded])
 
     def on_epoch_end(self) -> None:
         """Go on to the next epoch's order and augmentation."""
         self.epoch += 1
 
-    def _order(self) -> NDArray[Any]:
+    def _sample(self, place: int) -> Sample:
         if self.seed is None:
-            return np.arange(len(self.samples))
-        return np.random.default_rng([self.seed, self.epoch]).permutation(len(self.samples))
+            return self.samples[place]
+        position = int(self._order()[place])
+        # The place belongs to the generator as well: a small part comes several times in an epoch.
+        rng = np.random.default_rng([self.seed, self.epoch, place])
+        return apply(self.samples[position], draw(rng, self.augmentation), donor=self._donor(position, rng))
 
-    def _sample(self, position: int) -> Sample:
-        sample = self.samples[position]
-        if self.seed is None:
-            return sample
-        return apply(sample, draw(np.random.default_rng([self.seed, self.epoch, position])))
+    def _donor(self, position: int, rng: np.random.Generator) -> Sample | None:
+        """Draw a labelled slice whose lesions may be grafted; to labelled slices only, since those have one window."""
+        labelled = self.mixture.sizes[0]
+        return self.samples[int(rng.integers(labelled))] if position < labelled else None
+
+    def _order(self) -> NDArray[np.int64]:
+        return self.mixture.order(np.random.default_rng([self.seed or 0, self.epoch]))

@@ -91,9 +91,9 @@ def _ratio(numerator: int, denominator: int) -> float:
 class PooledOverlap(keras.metrics.Metric):  # type: ignore[misc]
     """Dice or IoU of one channel, from pixel counts pooled over all batches of an epoch.
 
-    y_true : (N, H, W, 3): lesion, lung, lung known. y_pred : (N, H, W, 2): lesion, lung.
-    Slices without a lung mask do not count for the lung. All empty gives 0, so that a network that
-    predicts nothing never looks perfect during training.
+    y_true : (N, H, W, 4): lesion, lung, lesion known, lung known. y_pred : (N, H, W, 2): lesion, lung.
+    Pixels that are not known do not count. All empty gives 0, so that a network that predicts nothing never looks
+    perfect during training.
     """
 
     def __init__(self, channel: int, kind: str, *, threshold: float = 0.5, name: str) -> None:
@@ -108,7 +108,7 @@ class PooledOverlap(keras.metrics.Metric):  # type: ignore[misc]
         """Add the counts of one batch."""
         truth = ops.cast(y_true[..., self.channel] > 0.5, "float32")
         prediction = ops.cast(y_pred[..., self.channel] >= self.threshold, "float32")
-        known = y_true[..., 2] if self.channel == 1 else ops.ones_like(truth)
+        known = y_true[..., 2 + self.channel]
         self.intersection.assign_add(ops.sum(truth * prediction * known))
         self.total.assign_add(ops.sum((truth + prediction) * known))
 

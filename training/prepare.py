@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from training.augment import Sample
 from training.dataset import read_gray
 from training.pairing import Patient, Scan, draw_patients, pair, read_patients
+from training.sample import Sample
 from training.strokes import ByteImage
 from training.volumes import Volume, check_grid, read_volume, to_gray, to_mask
 

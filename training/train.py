@@ -17,6 +17,8 @@ import logging
 import math
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,14 @@ import keras
 import numpy as np
 
 from model.network import build_network
-from training.augment import Sample
+from training.averaging import SaveBest, ValidateAverage, averaging
 from training.config import Config, Stage, as_dict, read_config
 from training.dataset import DATA_FOLDER, Row, SliceBatches, read_manifest, read_sample
 from training.losses import LesionLungLoss
 from training.metrics import training_metrics
+from training.mixture import Mixture, mix
+from training.sample import Sample
+from training.splits import split_rows
 
 log = logging.getLogger(__name__)
 
@@ -52,21 +57,36 @@ def train(config: Config, workdir: Path, *, data: Path = DATA_FOLDER, resume: bo
     Raises
     ------
     FileExistsError : workdir holds a run and `resume` is false.
-    ValueError : workdir holds a run of another configuration, or the manifest leaks patients.
+    ValueError : workdir holds a run of another configuration, or a manifest leaks patients or lacks slices.
     """
     _refuse_other_run(config, workdir, resume=resume)
-    rows = read_manifest(data / config.manifest)
-    training = _read_split(rows, "train", config.max_slices)
-    validation = _read_split(rows, "val", config.max_slices)
+    material = _read_material(config, data)
     # Only now, so that a mistyped data folder does not leave a run to be resumed behind.
     _write_config(config, workdir)
     # The first weights are drawn from the backend's generator, which is global.
     keras.utils.set_random_seed(config.seed)
-    best: Path | None = None
+    best = None if config.start_from is None else Path(config.start_from)
     for number, stage in enumerate(config.stages, start=1):
         folder = workdir / f"stage{number}-{stage.size}"
-        best = _train_stage(config, stage, folder, training, validation, start_from=best, verbose=verbose)
+        best = _train_stage(config, stage, folder, material, start_from=best, verbose=verbose)
     return Path(shutil.copyfile(str(best), workdir / "best.weights.h5"))
+
+
+@dataclass(frozen=True)
+class Material:
+    """The slices of a run: the labelled ones first, then those of each further manifest."""
+
+    training: list[Sample]
+    mixture: Mixture
+    validation: list[Sample]
+
+
+def _read_material(config: Config, data: Path) -> Material:
+    training, validation = split_rows(read_manifest(data / config.manifest), config.hold_out)
+    parts = [_read(training, config.max_slices)]
+    parts += [_read(read_manifest(Path(extra.manifest)), config.max_slices) for extra in config.extra]
+    mixture = mix([len(part) for part in parts], [extra.share for extra in config.extra], config.slices_per_epoch)
+    return Material(list(chain.from_iterable(parts)), mixture, _read(validation, config.max_slices))
 
 
 def _refuse_other_run(config: Config, workdir: Path, *, resume: bool) -> None:
@@ -86,21 +106,17 @@ def _write_config(config: Config, workdir: Path) -> None:
     (workdir / "config.json").write_text(text, encoding="utf-8")
 
 
-def _read_split(rows: Sequence[Row], split: str, max_slices: int | None) -> list[Sample]:
-    chosen = [row for row in rows if row.split == split]
-    if not chosen:
-        raise ValueError(f"the manifest has no row with split {split!r}")
+def _read(rows: Sequence[Row], max_slices: int | None) -> list[Sample]:
     if max_slices is not None:
-        chosen = [chosen[i] for i in np.linspace(0, len(chosen) - 1, min(max_slices, len(chosen)), dtype=int)]
-    return [read_sample(row) for row in chosen]
+        rows = [rows[i] for i in np.linspace(0, len(rows) - 1, min(max_slices, len(rows)), dtype=int)]
+    return [read_sample(row) for row in rows]
 
 
 def _train_stage(
     config: Config,
     stage: Stage,
     folder: Path,
-    training: Sequence[Sample],
-    validation: Sequence[Sample],
+    material: Material,
     *,
     start_from: Path | None,
     verbose: int,
@@ -114,7 +130,13 @@ def _train_stage(
     log.info("%s: %d of %d epochs done", folder.name, done, stage.epochs)
     folder.mkdir(parents=True, exist_ok=True)
     batches = SliceBatches(
-        training, size=stage.size, batch_size=stage.batch_size, seed=config.seed + stage.size, epoch=done
+        material.training,
+        size=stage.size,
+        batch_size=stage.batch_size,
+        seed=config.seed + stage.size,
+        epoch=done,
+        mixture=material.mixture,
+        augmentation=config.augmentation,
     )
     network = build_network(size=stage.size, mixed_bfloat16=config.mixed_bfloat16)
     if start_from is not None:
@@ -124,7 +146,7 @@ def _train_stage(
     network.fit(
         batches,
         epochs=stage.epochs,
-        validation_data=SliceBatches(validation, size=stage.size, batch_size=stage.batch_size),
+        validation_data=SliceBatches(material.validation, size=stage.size, batch_size=stage.batch_size),
         callbacks=_callbacks(config, folder, best, history[:done]),
         # The slices are shuffled already; Keras would shuffle the batches by a generator that a resumed run lacks.
         shuffle=False,
@@ -140,8 +162,8 @@ def _compile(network: keras.Model, config: Config, stage: Stage, *, steps_per_ep
     if config.schedule == "cosine":
         rate = CosineWithWarmup(stage.learning_rate, steps, round(stage.warmup_epochs * steps_per_epoch))
     network.compile(
-        optimizer=keras.optimizers.Adam(rate),
-        loss=LesionLungLoss(config.lung_weight),
+        optimizer=keras.optimizers.Adam(rate, **averaging(config.averaging)),
+        loss=LesionLungLoss(config.lung_weight, config.loss),
         metrics=training_metrics(),
         # XLA's convolutions are slower than TensorFlow's own on a CPU; JAX always compiles.
         jit_compile=keras.backend.backend() != "tensorflow",
@@ -172,14 +194,8 @@ def _callbacks(
 ) -> list[keras.callbacks.Callback]:
     best_so_far = max((float(row[MONITOR]) for row in history), default=None)
     callbacks: list[keras.callbacks.Callback] = [
-        keras.callbacks.ModelCheckpoint(
-            best,
-            monitor=MONITOR,
-            mode="max",
-            save_best_only=True,
-            save_weights_only=True,
-            initial_value_threshold=best_so_far,
-        ),
+        *([ValidateAverage()] if config.averaging else []),
+        SaveBest(best, MONITOR, best_so_far),
         # After an interruption the patience starts anew, from the best figure so far.
         keras.callbacks.EarlyStopping(MONITOR, mode="max", patience=config.patience, baseline=best_so_far),
         keras.callbacks.CSVLogger(folder / "log.csv", append=True),

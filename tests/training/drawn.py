@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.augment import Sample
 from training.prepare import COLUMNS
+from training.sample import Sample
 from training.strokes import ByteImage
 
 

@@ -9,7 +9,6 @@ from training.augment import (
     Appearance,
     Crop,
     Parameters,
-    Sample,
     Warp,
     apply,
     change_window,
@@ -19,6 +18,7 @@ from training.augment import (
     lung_box,
     warp,
 )
+from training.sample import Sample
 from training.strokes import STROKE_KINDS, ByteImage, Stroke
 
 SEEDS = range(300)

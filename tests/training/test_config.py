@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from training.config import Config, Stage, as_dict, read_config
+from training.augment import Augmentation
+from training.config import Config, Extra, Stage, as_dict, read_config
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 
@@ -40,6 +41,13 @@ def test_what_is_not_said_takes_its_default(tmp_path: Path) -> None:
     assert config == Config("a.csv", (Stage(size=64, epochs=1, batch_size=2, learning_rate=1e-3),))
 
 
+def test_further_data_and_augmentation_are_read(tmp_path: Path) -> None:
+    text = 'manifest = "a.csv"\n[augmentation]\ngraft = 0.5\n[[extra]]\nmanifest = "b.csv"\nshare = 0.25\n'
+    config = read_config(write(tmp_path, text + STAGE))
+    assert config.augmentation == Augmentation(graft=0.5)
+    assert config.extra == (Extra("b.csv", 0.25),)
+
+
 def test_an_integer_may_stand_for_a_float(tmp_path: Path) -> None:
     assert read_config(write(tmp_path, 'manifest = "a.csv"\nlung_weight = 1' + STAGE)).lung_weight == 1
 
@@ -65,6 +73,12 @@ def test_an_integer_may_stand_for_a_float(tmp_path: Path) -> None:
         ('manifest = "a"' + STAGE.replace("epochs = 1", "epochs = 0"), "epochs must be at least 1, got 0"),
         ('manifest = "a"' + STAGE.replace("= 2", "= -2"), "batch_size must be at least 1, got -2"),
         ("manifest =", "Invalid value"),
+        ('manifest = "a"\nextra = 3' + STAGE, r"extra must be tables, each headed \[\[extra\]\]"),
+        ('manifest = "a"\n[[extra]]\nmanifest = "b"' + STAGE, r"\[\[extra\]\]: 'share' is missing"),
+        ('manifest = "a"\naugmentation = 3' + STAGE, r"augmentation must be a table, headed \[augmentation\]"),
+        ('manifest = "a"\n[augmentation]\nblur = 1.0' + STAGE, r"\[augmentation\]: unknown key 'blur'"),
+        ('manifest = "a"\nstart_from = 3' + STAGE, r"start_from must be str \| None, got 3"),
+        ('manifest = "a"\naveraging = 1.0' + STAGE, "averaging must be at least 0 and below 1, got 1.0"),
     ],
 )
 def test_a_wrong_configuration_is_refused(text: str, sentence: str, tmp_path: Path) -> None:

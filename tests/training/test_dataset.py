@@ -7,8 +7,9 @@ import pytest
 
 from model.preprocess import preprocess, preprocess_mask
 from tests.training.drawn import draw_sample, write_data, write_png
-from training.augment import Sample
 from training.dataset import Row, SliceBatches, encode, read_gray, read_manifest, read_sample
+from training.mixture import Mixture
+from training.sample import UNKNOWN, Sample
 
 HEADER = "image,mask,lung,source,patient,slice,split"
 
@@ -81,27 +82,38 @@ def test_a_row_is_read_with_its_masks(tmp_path: Path) -> None:
     assert np.array_equal(sample.lung, expected.lung)
 
 
-def test_truth_is_lesion_lung_and_whether_the_lung_is_known() -> None:
+def test_truth_is_lesion_lung_and_whether_they_are_known() -> None:
     sample = draw_sample(0)
     assert sample.lung is not None
     image, truth = encode(sample, 32)
     assert np.array_equal(image, preprocess(sample.image, size=32))
     assert np.array_equal(truth[..., :1], preprocess_mask(sample.lesion, size=32))
     assert np.array_equal(truth[..., 1:2], preprocess_mask(sample.lung, size=32))
-    assert truth[..., 2].min() == 1.0
+    assert truth[..., 2:].min() == 1.0
+
+
+def test_a_part_that_nobody_knows_is_neither_lesion_nor_known() -> None:
+    sample = draw_sample(0)
+    sample.lesion[:32] = UNKNOWN
+    _, truth = encode(sample, 32)
+    assert truth[:16, :, 0].max() == 0.0
+    assert truth[:16, :, 2].max() == 0.0
+    assert truth[16:, :, 2].min() == 1.0
+    assert truth[..., 3].min() == 1.0
 
 
 def test_an_unknown_lung_is_zeros() -> None:
     _, truth = encode(draw_sample(0, with_lung=False), 32)
-    assert truth.shape == (32, 32, 3)
+    assert truth.shape == (32, 32, 4)
     assert truth[..., 0].max() == 1.0
-    assert truth[..., 1:].max() == 0.0
+    assert truth[..., 2].min() == 1.0
+    assert truth[..., 1].max() == truth[..., 3].max() == 0.0
 
 
 @pytest.mark.parametrize("seed", [None, 3])
 def test_batches_have_the_shapes_that_the_network_takes(seed: int | None, samples: list[Sample]) -> None:
     image, truth = SliceBatches(samples, size=32, batch_size=2, seed=seed)[0]
-    assert (image.shape, truth.shape) == ((2, 32, 32, 1), (2, 32, 32, 3))
+    assert (image.shape, truth.shape) == ((2, 32, 32, 1), (2, 32, 32, 4))
     assert image.dtype == truth.dtype == np.float32
     assert 0.0 <= image.min() and image.max() <= 1.0
     assert set(np.unique(truth)) == {0.0, 1.0}
@@ -169,3 +181,21 @@ def test_an_epoch_takes_no_slice_twice() -> None:
     batches = SliceBatches([draw_sample(number) for number in range(8)], size=32, batch_size=4, seed=0)
     assert sorted(batches._order()) == list(range(8))
     assert sorted(batches._order()) != list(batches._order())
+
+
+def test_a_mixture_says_how_many_slices_of_each_part_come() -> None:
+    samples = [draw_sample(number) for number in range(6)]
+    batches = SliceBatches(samples, size=32, batch_size=2, seed=0, mixture=Mixture((4, 2), (2, 4)))
+    assert len(batches) == 3
+    order = batches._order()
+    assert sum(order < 4) == 2
+    assert sorted(order[order >= 4]) == [4, 4, 5, 5]
+    assert [len(batches[index][0]) for index in range(3)] == [2, 2, 2]
+
+
+def test_lesions_are_grafted_from_labelled_slices_to_labelled_slices() -> None:
+    samples = [draw_sample(number) for number in range(6)]
+    batches = SliceBatches(samples, size=32, batch_size=2, seed=0, mixture=Mixture((1, 5), (1, 5)))
+    rng = np.random.default_rng(0)
+    assert batches._donor(0, rng) is samples[0]
+    assert batches._donor(1, rng) is None

@@ -64,10 +64,10 @@ def test_it_refuses_masks_that_are_not_bool() -> None:
 
 @pytest.fixture
 def batches() -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Truth (2, 8, 9, 3) and answer (2, 8, 9, 2) of three batches; each second slice has no lung mask."""
+    """Truth (2, 8, 9, 4) and answer (2, 8, 9, 2) of three batches; each second slice has no lung mask."""
     rng = np.random.default_rng(0)
-    truth = (rng.random((3, 2, 8, 9, 3)) < 0.4).astype(np.float32)
-    truth[:, 0, ..., 2], truth[:, 1, ..., 1:] = 1.0, 0.0
+    truth = (rng.random((3, 2, 8, 9, 4)) < 0.4).astype(np.float32)
+    truth[..., 2], truth[:, 0, ..., 3], truth[:, 1, ..., 3] = 1.0, 1.0, 0.0
     answer = rng.random((3, 2, 8, 9, 2)).astype(np.float32)
     return list(zip(truth, answer, strict=True))
 
@@ -92,13 +92,13 @@ def test_the_metric_of_training_is_the_pooled_figure(
 def test_nothing_at_all_is_zero_while_training(kind: str) -> None:
     metric = PooledOverlap(0, kind, name="figure")
     assert float(metric.result()) == 0.0
-    metric.update_state(np.zeros((1, 4, 4, 3), np.float32), np.zeros((1, 4, 4, 2), np.float32))
+    metric.update_state(np.zeros((1, 4, 4, 4), np.float32), np.zeros((1, 4, 4, 2), np.float32))
     assert float(metric.result()) == 0.0
 
 
 def test_a_new_epoch_begins_with_nothing() -> None:
     metric = PooledOverlap(0, "dice", name="figure")
-    metric.update_state(np.ones((1, 4, 4, 3), np.float32), np.ones((1, 4, 4, 2), np.float32))
+    metric.update_state(np.ones((1, 4, 4, 4), np.float32), np.ones((1, 4, 4, 2), np.float32))
     assert float(metric.result()) == 1.0
     metric.reset_state()
     assert float(metric.result()) == 0.0

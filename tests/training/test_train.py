@@ -202,7 +202,7 @@ def test_a_mistyped_data_folder_leaves_no_run_behind(tmp_path: Path) -> None:
 
 def test_it_refuses_data_without_validation(tmp_path: Path) -> None:
     write_data(tmp_path, train=2, val=0)
-    with pytest.raises(ValueError, match="no row with split 'val'"):
+    with pytest.raises(ValueError, match="no slice is left to validate"):
         train(CONFIG, tmp_path / "run", data=tmp_path, verbose=0)
 
 

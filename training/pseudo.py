@@ -1,0 +1,206 @@
+"""Pictures without masks -> masks by teachers, kept only where they agree.
+
+python -m training.pseudo --weights runs/a/best.weights.h5 runs/b/best.weights.h5 \
+    --manifest ../shared/data/ct-pictures/index.csv --group series --unlikely label=non-covid --out runs/pseudo-1
+python -m training.pseudo --weights runs/a/best.weights.h5 \
+    --manifest ../shared/data/ct-extra/index.csv --group patient --healthy infection=0 --only-healthy \
+    --exclude patient=P001 --out runs/negatives
+
+Every teacher sees every picture under several views (training.teachers). A pixel is lesion or lung where all are for
+it, none where none is for it, and UNKNOWN between. OUT/index.csv is a manifest whose rows all train.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from training.dataset import read_gray
+from training.sample import UNKNOWN
+from training.strokes import ByteImage
+from training.teachers import Agreement, ask, load_teachers
+
+log = logging.getLogger(__name__)
+
+SURE, LEAST = 0.65, 0.4
+"""A pixel is foreground where the mean is at least SURE and nobody is below LEAST; background where 1 - p is so."""
+
+HIGHEST_DOUBT = 0.5
+"""A picture is left out where more than this share of what may be lesion is UNKNOWN, and it is no mere speck."""
+
+SPECK = 0.01
+"""Of the lung: what is smaller decides nothing about a picture."""
+
+UNLIKELY_SHARE = 0.02
+"""Of the lung: where a picture is not expected to show lesions, what is called below this is called wrongly."""
+
+COLUMNS = ("image", "mask", "lung", "source", "patient", "slice", "split")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A column of the manifest and the value that it must have, as NAME=VALUE on the command line."""
+
+    column: str
+    value: str
+
+    def holds(self, line: dict[str, str]) -> bool:
+        """Whether a line of the manifest fulfils it."""
+        return line[self.column] == self.value
+
+
+def parse_condition(text: str) -> Condition:
+    """Read NAME=VALUE.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError : it is not of that form.
+    """
+    column, sign, value = text.partition("=")
+    if not column or not sign:
+        raise argparse.ArgumentTypeError(f"must be COLUMN=VALUE, got {text!r}")
+    return Condition(column, value)
+
+
+def label(probability: Agreement, channel: int) -> ByteImage:
+    """Return (H, W) uint8 for a channel: 255 where it is there for sure, 0 where it is not for sure, else UNKNOWN."""
+    mean, least, highest = (part[..., channel] for part in (probability.mean, probability.least, probability.highest))
+    there = (mean >= SURE) & (least >= LEAST)
+    absent = (mean <= 1.0 - SURE) & (highest <= 1.0 - LEAST)
+    return np.where(there, 255, np.where(absent, 0, UNKNOWN)).astype(np.uint8)
+
+
+def judge(lesion: ByteImage, lung: ByteImage, *, unlikely: bool) -> ByteImage | None:
+    """Return the lesion mask to train on, (H, W) uint8, or None where a picture is of no use.
+
+    Parameters
+    ----------
+    unlikely : the picture is not expected to show lesions: little is taken for none, much is kept as it is.
+    """
+    area = np.count_nonzero((lung == 255) | (lesion == 255))
+    if area == 0:
+        return None
+    called, doubtful = np.count_nonzero(lesion == 255), np.count_nonzero(lesion == UNKNOWN)
+    if unlikely and called <= UNLIKELY_SHARE * area:
+        return np.zeros_like(lesion)
+    if doubtful > SPECK * area and doubtful > HIGHEST_DOUBT * (called + doubtful):
+        return None
+    return lesion
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the manifest says about lesions beyond the teachers."""
+
+    group: str  # the column that plays the patient
+    healthy: tuple[Condition, ...] = ()  # surely without lesion
+    unlikely: tuple[Condition, ...] = ()  # hardly with lesion
+    exclude: tuple[Condition, ...] = ()  # not taken at all
+    only_healthy: bool = False
+
+
+def label_pictures(weights: Sequence[Path], manifest: Path, out: Path, *, rules: Rules, size: int) -> Path:
+    """Write masks and their manifest; return its path.
+
+    Raises
+    ------
+    FileExistsError : `out` holds a manifest already.
+    ValueError : a column that the rules name is missing, or no picture is left.
+    """
+    if (out / "index.csv").exists():
+        raise FileExistsError(f"{out} holds labels already: choose another folder or remove it")
+    lines = _read(manifest, rules)
+    teachers = load_teachers(weights, size)
+    rows = []
+    for number, line in enumerate(tqdm(lines, unit="picture", disable=None)):
+        picture = manifest.parent / line["image"]
+        agreement = ask(teachers, read_gray(picture))
+        masks = _masks(agreement, line, rules)
+        if masks is not None:
+            rows.append(_write(out, picture, masks, number) | {"source": line["source"], "patient": line[rules.group]})
+    if not rows:
+        raise ValueError(f"the teachers agree on none of {len(lines)} pictures: train them longer")
+    with (out / "index.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, COLUMNS)
+        table.writeheader()
+        table.writerows(rows)
+    log.info("%d of %d pictures in %s", len(rows), len(lines), out)
+    return out / "index.csv"
+
+
+def _read(manifest: Path, rules: Rules) -> list[dict[str, str]]:
+    with manifest.open(newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    named = {rules.group, *(one.column for one in (*rules.healthy, *rules.unlikely, *rules.exclude))}
+    missing = sorted(name for name in {"image", "source", *named} if not lines or name not in lines[0])
+    if missing:
+        raise ValueError(f"{manifest} lacks the columns {', '.join(missing)}")
+    kept = [line for line in lines if not _any(rules.exclude, line)]
+    return [line for line in kept if _any(rules.healthy, line) or not rules.only_healthy]
+
+
+def _any(conditions: Sequence[Condition], line: dict[str, str]) -> bool:
+    return any(condition.holds(line) for condition in conditions)
+
+
+def _masks(agreement: Agreement, line: dict[str, str], rules: Rules) -> tuple[ByteImage, ByteImage] | None:
+    """Return lesion and lung of one picture, None where it is left out."""
+    lesion, lung = label(agreement, 0), label(agreement, 1)
+    if _any(rules.healthy, line):
+        return np.zeros_like(lesion), lung
+    judged = judge(lesion, lung, unlikely=_any(rules.unlikely, line))
+    return None if judged is None else (judged, lung)
+
+
+def _write(out: Path, picture: Path, masks: tuple[ByteImage, ByteImage], number: int) -> dict[str, object]:
+    files = [out / kind / f"{number:05d}_{picture.stem}.png" for kind in ("lesion", "lung")]
+    for file, mask in zip(files, masks, strict=True):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(bytes(cv2.imencode(".png", mask)[1]))
+    lesion, lung = (file.relative_to(out).as_posix() for file in files)
+    return {"image": str(picture.resolve()), "mask": lesion, "lung": lung, "slice": number, "split": "train"}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line and label; what is wrong goes to standard error, with status 1."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    rules = Rules(
+        options.group, tuple(options.healthy), tuple(options.unlikely), tuple(options.exclude), options.only_healthy
+    )
+    try:
+        label_pictures(options.weights, options.manifest, options.out, rules=rules, size=options.size)
+    except (OSError, ValueError) as exc:
+        parser.exit(1, f"{exc}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training.pseudo", description="Label pictures by teachers.")
+    parser.add_argument("--weights", type=Path, nargs="+", required=True, help="Keras weights of the teachers")
+    parser.add_argument("--manifest", type=Path, required=True, help="CSV with the columns image and source")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument("--group", required=True, help="column that holds the patient, or what stands for one")
+    parser.add_argument("--size", type=int, default=448, help="side of the teachers' input (default: %(default)s)")
+    parser.add_argument("--only-healthy", action="store_true", help="take nothing but what --healthy names")
+    for name, what in (
+        ("healthy", "surely show no lesion"),
+        ("unlikely", "hardly show one"),
+        ("exclude", "are left out"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=parse_condition, nargs="+", default=[], metavar="COLUMN=VALUE", help=f"which {what}"
+        )
+    return parser
+
+
+if __name__ == "__main__":
+    main()
