@@ -19,9 +19,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _segment(options: argparse.Namespace) -> int:
-    from model.batch import run  # Here, so that --help does not wait for OpenCV and the engine.
+    from model.batch import Options, run  # Here, so that --help does not wait for OpenCV and the engine.
 
-    return run(options.inputs, out=options.out, threshold=options.threshold, weights=options.weights)
+    how = Options(threshold=options.threshold, quality=options.quality)
+    return run(options.inputs, out=options.out, options=how, weights=options.weights)
 
 
 def _phantom(options: argparse.Namespace) -> int:
@@ -59,7 +60,17 @@ def _add_segment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     segment.add_argument(
         "--threshold", type=_threshold, default=DEFAULT_THRESHOLD, metavar="T", help="0 < T < 1 (default: %(default)s)"
     )
-    segment.add_argument("--weights", type=Path, metavar="FILE", help=".xml, .h5, .hdf5 or .keras (default: shipped)")
+    segment.add_argument(
+        "--quality", action="store_true", help="average four looks at each slice: more accurate, four times slower"
+    )
+    segment.add_argument(
+        "--weights",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="FILE",
+        help=".xml, .h5, .hdf5 or .keras (default: shipped); the answers of several networks are averaged",
+    )
     segment.set_defaults(run=_segment)
 
 

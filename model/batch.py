@@ -6,12 +6,13 @@ import csv
 import logging
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
 from model.decode import MAX_FILE_MB
-from model.engine import SHIPPED_WEIGHTS, Engine, load_engine
+from model.engine import SHIPPED_WEIGHTS, Engine, load_ensemble
 from model.errors import GroundglassError, MissingFile, TooLarge
 from model.findings import Findings
 from model.overlay import render_pictures
@@ -22,11 +23,19 @@ log = logging.getLogger(__name__)
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 """What is taken from a folder; a file that is named itself may be called anything."""
 
-COLUMNS = ("input", "name", *Findings.__dataclass_fields__, "model_id", "model_sha256", "notes")
+COLUMNS = ("input", "name", *Findings.__dataclass_fields__, "quality", "model_id", "model_sha256", "notes")
 
 
-def run(inputs: Sequence[Path], *, out: Path, threshold: float, weights: Path | None = None) -> int:
-    """Segment files and folders of files.
+@dataclass(frozen=True)
+class Options:
+    """How slices are read: the threshold, and whether several looks are averaged."""
+
+    threshold: float
+    quality: bool = False
+
+
+def run(inputs: Sequence[Path], *, out: Path, options: Options, weights: Sequence[Path] = ()) -> int:
+    """Segment files and folders of files, by the shipped weights unless others are named.
 
     Writes NAME_overlay.png, NAME_mask.png, NAME_probability.png and a row of measurements.csv for each readable
     input; the table replaces that of an earlier run. Complaints go to standard error.
@@ -36,16 +45,16 @@ def run(inputs: Sequence[Path], *, out: Path, threshold: float, weights: Path | 
     Exit status: 0 all done, 1 some inputs failed, 2 nothing could be done.
     """
     try:
-        engine = load_engine(weights or SHIPPED_WEIGHTS)
+        engine = load_ensemble(weights or [SHIPPED_WEIGHTS])
         out.mkdir(parents=True, exist_ok=True)
-        failed = _segment_all(_name(_expand(inputs)), engine, out, threshold)
+        failed = _segment_all(_name(_expand(inputs)), engine, out, options)
     except (GroundglassError, OSError) as exc:
         sys.stderr.write(f"{exc}\n")
         return 2
     return 1 if failed else 0
 
 
-def _segment_all(named: Sequence[tuple[Path, str]], engine: Engine, out: Path, threshold: float) -> int:
+def _segment_all(named: Sequence[tuple[Path, str]], engine: Engine, out: Path, options: Options) -> int:
     """Segment each (file, name); return how many failed."""
     failed = 0
     with (out / "measurements.csv").open("w", newline="", encoding="utf-8") as file:
@@ -53,7 +62,7 @@ def _segment_all(named: Sequence[tuple[Path, str]], engine: Engine, out: Path, t
         table.writeheader()
         for path, name in tqdm(named, unit="slice", disable=None):
             try:
-                segmentation = segment(_read(path), engine, threshold=threshold)
+                segmentation = segment(_read(path), engine, threshold=options.threshold, quality=options.quality)
                 _write_pictures(segmentation, out, name)
             except (GroundglassError, OSError) as exc:
                 failed += 1
@@ -111,6 +120,7 @@ def _row(path: Path, name: str, segmentation: Segmentation) -> dict[str, object]
     return segmentation.findings.as_dict() | {
         "input": _as_text(str(path)),
         "name": _as_text(name),
+        "quality": segmentation.quality,
         "model_id": identity.model_id,
         "model_sha256": identity.sha256,
         "notes": " ".join(segmentation.ct_slice.notes),

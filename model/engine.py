@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -105,6 +106,46 @@ class KerasEngine:
         _check_batch(batch)
         with self._lock:
             return np.asarray(self._network.predict_on_batch(batch), dtype=np.float32)
+
+
+class EnsembleEngine:
+    """Several networks as one: the mean of their probabilities.
+
+    Its name joins theirs by "+"; its hash is the SHA-256 of theirs, written one behind the other in hexadecimal.
+
+    Raises
+    ------
+    WeightsError : their channels differ.
+    """
+
+    def __init__(self, members: Sequence[Engine]) -> None:
+        channels = {member.channels for member in members}
+        if len(channels) != 1:
+            found = "; ".join(f"{member.identity.model_id}: {', '.join(member.channels)}" for member in members)
+            raise WeightsError(f"The networks of an ensemble must have the same channels; they have {found}.")
+        self._members = tuple(members)
+        self.channels = channels.pop()
+        hashes = "".join(member.identity.sha256 for member in members)
+        names = "+".join(member.identity.model_id for member in members)
+        self.identity = Identity(names, hashlib.sha256(hashes.encode()).hexdigest())
+
+    def predict(self, batch: FloatArray) -> FloatArray:
+        """Return probabilities; see `Engine.predict`."""
+        mean: FloatArray = np.mean([member.predict(batch) for member in self._members], axis=0, dtype=np.float32)
+        return mean
+
+
+def load_ensemble(weights: Sequence[Path], *, threads: int = 0) -> Engine:
+    """Load one network, or several as one; parameters and errors as in `load_engine`.
+
+    Raises
+    ------
+    ValueError : there are no weights.
+    """
+    if not weights:
+        raise ValueError("weights is empty: name at least one file")
+    members = [load_engine(file, threads=threads) for file in weights]
+    return members[0] if len(members) == 1 else EnsembleEngine(members)
 
 
 def load_engine(weights: Path = SHIPPED_WEIGHTS, *, threads: int = 0) -> Engine:

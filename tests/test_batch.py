@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from model.__main__ import main
+from model.engine import SHIPPED_WEIGHTS
 from model.phantom import EXAMPLES, draw_phantom, phantom_png
 
 HEAVY = ("tensorflow", "keras", "openvino", "cv2", "matplotlib", "numpy")
@@ -39,7 +40,7 @@ def test_it_writes_three_pictures_and_a_row_for_each_input(slices: Path, tmp_pat
     mask = np.asarray(Image.open(out / "ill_mask.png"))
     assert int(ill["lesion_area_px"]) == np.count_nonzero(mask) > 0
     assert float(well["lesion_percent_of_image"]) < float(ill["lesion_percent_of_image"])
-    assert ill["model_id"] == "groundglass-1"
+    assert ill["model_id"] == SHIPPED_WEIGHTS.stem
     assert ill["lesion_area_mm2"] == ""
 
 
@@ -105,6 +106,26 @@ def test_the_threshold_is_used(slices: Path, tmp_path: Path) -> None:
         assert row["threshold"] == threshold
         areas.append(int(row["lesion_area_px"]))
     assert areas[0] > areas[1]
+
+
+def test_quality_averages_several_looks(slices: Path, tmp_path: Path) -> None:
+    rows = []
+    for more in ([], ["--quality"]):
+        main(["segment", str(slices / "ill.png"), "--out", str(tmp_path / "out"), *more])
+        rows += read_table(tmp_path / "out")
+    assert [row["quality"] for row in rows] == ["False", "True"]
+    assert rows[0]["highest_probability"] != rows[1]["highest_probability"]
+
+
+def test_several_weights_are_read_as_one_network(slices: Path, tmp_path: Path) -> None:
+    shipped = str(SHIPPED_WEIGHTS)
+    arguments = ["segment", str(slices / "ill.png"), "--out", str(tmp_path / "out")]
+    rows = []
+    for more in ([], ["--weights", shipped, shipped]):
+        assert main([*arguments, *more]) == 0
+        rows += read_table(tmp_path / "out")
+    assert rows[1]["model_id"] == "+".join([rows[0]["model_id"]] * 2)
+    assert rows[1]["lesion_area_px"] == rows[0]["lesion_area_px"]
 
 
 @pytest.mark.parametrize("threshold", ["0", "1", "nan", "half", "-0.5"])

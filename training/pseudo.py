@@ -107,7 +107,7 @@ class Rules:
     only_healthy: bool = False
 
 
-def label_pictures(weights: Sequence[Path], manifest: Path, out: Path, *, rules: Rules, size: int) -> Path:
+def label_pictures(weights: Sequence[Path], manifest: Path, out: Path, *, rules: Rules, sizes: Sequence[int]) -> Path:
     """Write masks and their manifest; return its path.
 
     Raises
@@ -118,7 +118,7 @@ def label_pictures(weights: Sequence[Path], manifest: Path, out: Path, *, rules:
     if (out / "index.csv").exists():
         raise FileExistsError(f"{out} holds labels already: choose another folder or remove it")
     lines = _read(manifest, rules)
-    teachers = load_teachers(weights, size)
+    teachers = load_teachers(weights, sizes)
     rows = []
     for number, line in enumerate(tqdm(lines, unit="picture", disable=None)):
         picture = manifest.parent / line["image"]
@@ -178,7 +178,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.group, tuple(options.healthy), tuple(options.unlikely), tuple(options.exclude), options.only_healthy
     )
     try:
-        label_pictures(options.weights, options.manifest, options.out, rules=rules, size=options.size)
+        sizes = options.size * len(options.weights) if len(options.size) == 1 else options.size
+        label_pictures(options.weights, options.manifest, options.out, rules=rules, sizes=sizes)
     except (OSError, ValueError) as exc:
         parser.exit(1, f"{exc}\n")
 
@@ -189,7 +190,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--manifest", type=Path, required=True, help="CSV with the columns image and source")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--group", required=True, help="column that holds the patient, or what stands for one")
-    parser.add_argument("--size", type=int, default=448, help="side of the teachers' input (default: %(default)s)")
+    parser.add_argument(
+        "--size", type=int, nargs="+", default=[448], help="of the teachers' input, one or one for each"
+    )
     parser.add_argument("--only-healthy", action="store_true", help="take nothing but what --healthy names")
     for name, what in (
         ("healthy", "surely show no lesion"),

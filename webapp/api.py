@@ -9,13 +9,13 @@ from flask import Blueprint, Response, jsonify, make_response, request
 from model.errors import InvalidOption
 from model.overlay import PICTURES, render_pictures
 from model.segment import Segmentation, segment
-from webapp.requests import read_threshold, read_upload
+from webapp.requests import read_quality, read_threshold, read_upload
 from webapp.segmenter import current_engine
 from webapp.words import NOTICE
 
 blueprint = Blueprint("api", __name__)
 
-OPTIONS = ("output", "threshold")
+OPTIONS = ("output", "threshold", "quality")
 
 
 @blueprint.post("/predict")
@@ -24,8 +24,8 @@ def predict() -> Response:
     """Segment the slice in the field "file"; answer with a PNG or, as asked, with JSON."""
     _refuse_unknown_options()
     upload = read_upload(request)
-    output, threshold = _wanted_output(), read_threshold(request)
-    segmentation = segment(upload.data, current_engine(), threshold=threshold)
+    output, threshold, quality = _wanted_output(), read_threshold(request), read_quality(request)
+    segmentation = segment(upload.data, current_engine(), threshold=threshold, quality=quality)
     response = _as_json(segmentation) if output == "json" else _as_png(PICTURES[output](segmentation))
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -66,6 +66,7 @@ def _as_json(segmentation: Segmentation) -> Response:
     return jsonify(
         model=segmentation.model.as_dict(),
         threshold=segmentation.findings.threshold,
+        quality=segmentation.quality,
         measurements=segmentation.findings.as_dict(),
         notes=segmentation.ct_slice.notes,
         notice=NOTICE,

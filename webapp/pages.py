@@ -12,7 +12,7 @@ from model.overlay import original_png, render_pictures
 from model.segment import Segmentation, segment
 from webapp import words
 from webapp.errors import wants_page
-from webapp.requests import current_settings, read_threshold, read_upload
+from webapp.requests import current_settings, read_quality, read_threshold, read_upload
 from webapp.results import current_results
 from webapp.segmenter import current_engine
 
@@ -36,8 +36,8 @@ def form() -> str:
 @blueprint.post("/")
 def upload() -> BaseResponse:
     """Segment the chosen slice, keep the result, and lead to it."""
-    chosen, threshold = read_upload(request), read_threshold(request)
-    segmentation = segment(chosen.data, current_engine(), threshold=threshold)
+    chosen, threshold, quality = read_upload(request), read_threshold(request), read_quality(request)
+    segmentation = segment(chosen.data, current_engine(), threshold=threshold, quality=quality)
     pictures = render_pictures(segmentation) | {"original": original_png(segmentation)}
     result_id = current_results().save(_details(segmentation, chosen.shown_name), pictures)
     return redirect(url_for("pages.result", result_id=result_id), HTTPStatus.SEE_OTHER)
@@ -49,6 +49,7 @@ def _details(segmentation: Segmentation, shown_name: str) -> dict[str, object]:
         "measurements": segmentation.findings.as_dict(),
         "notes": segmentation.ct_slice.notes,
         "model": segmentation.model.as_dict(),
+        "quality": segmentation.quality,
     }
 
 

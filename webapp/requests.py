@@ -67,6 +67,19 @@ def read_threshold(request: Request) -> float:
     return parse_threshold(text) if text else current_settings().threshold
 
 
+def read_quality(request: Request) -> bool:
+    """Return the option "quality" of the form or the address: several looks are averaged where it is 1.
+
+    Raises
+    ------
+    InvalidOption : it is neither 1 nor 0.
+    """
+    text = request.values.get("quality", "") or "0"
+    if text not in ("0", "1"):
+        raise InvalidOption(f"The option quality is {text[:20]!r}; it can be 1 (four looks, slower) or 0.")
+    return text == "1"
+
+
 def _shown_name(filename: str) -> str:
     """Return a file name without folders, control characters and marks that reverse the writing direction."""
     name = filename.replace("\\", "/").rsplit("/", 1)[-1]

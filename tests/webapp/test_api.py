@@ -68,6 +68,20 @@ def test_options_may_be_form_fields(client: FlaskClient, phantom: bytes) -> None
     assert answer["threshold"] == 0.7
 
 
+def test_quality_averages_several_looks(client: FlaskClient, phantom: bytes) -> None:
+    plain, careful = (
+        post_file(client, f"/predict?output=json&quality={quality}", phantom).get_json() for quality in ("0", "1")
+    )
+    assert (plain["quality"], careful["quality"]) == (False, True)
+    assert plain["images"]["probability"] != careful["images"]["probability"]
+
+
+def test_another_quality_than_0_or_1_is_refused(client: FlaskClient, phantom: bytes) -> None:
+    response = post_file(client, "/predict", phantom, quality="best")
+    assert response.status_code == 400
+    assert "The option quality is 'best'; it can be 1" in response.get_json()["detail"]
+
+
 def test_the_threshold_changes_the_mask(client: FlaskClient, phantom: bytes) -> None:
     low, high = (
         read_png(post_file(client, f"/predict?output=mask&threshold={threshold}", phantom).data)

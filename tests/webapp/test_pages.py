@@ -96,6 +96,14 @@ def test_the_threshold_of_the_form_is_used(client: FlaskClient, phantom: bytes) 
     assert "threshold 0.2" in client.get(low).text
 
 
+def test_the_quality_of_the_form_is_used(client: FlaskClient, phantom: bytes) -> None:
+    plain, careful = (
+        client.get(address).text for address in (upload(client, phantom), upload(client, phantom, quality="1"))
+    )
+    assert "mean of four looks" not in plain
+    assert "mean of four looks" in careful
+
+
 def test_a_hostile_file_name_is_shown_as_text(client: FlaskClient, phantom: bytes) -> None:
     name = "../../<script>alert(1)</script>\u202egnp.exe" + "x" * 5000
     page = client.get(upload(client, phantom, name=name)).text

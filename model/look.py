@@ -1,0 +1,74 @@
+"""Slice -> probabilities at its own height and width: by one look, or by several that are averaged ("quality")."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.engine import Engine
+from model.preprocess import Gray, preprocess, restore
+
+FloatArray = NDArray[np.float32]
+
+CROP_MARGIN = 0.06
+"""Of the lung box's sides, left on each side when the second pair of looks goes closer to the lungs."""
+
+SMALLEST_BOX = 0.25
+"""Of the slice's longer side: a smaller lung box is a sliver at the apex or base, and a closer look tells nothing."""
+
+
+def look(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> FloatArray:
+    """Ask the network once.
+
+    Parameters
+    ----------
+    pixels, value_range : as `model.preprocess.preprocess` takes them.
+
+    Returns
+    -------
+    (H, W, C) float32 probabilities in 0.0 ... 1.0, C as in `engine.channels`.
+    """
+    answer = engine.predict(preprocess(pixels, value_range=value_range)[np.newaxis])[0]
+    return restore(answer, (pixels.shape[0], pixels.shape[1]))
+
+
+def look_closely(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> FloatArray:
+    """Ask about the slice and its mirror image, then, where there are lungs, about the lung box and its mirror image.
+
+    Inside the lung box the result is the mean of all four, outside of it of the first two. Parameters and result as in
+    `look`; it takes four times as long.
+    """
+    whole = _look_twice(pixels, value_range, engine)
+    box = lung_box(whole[..., 1]) if "lung" in engine.channels else None
+    if box is None:
+        return whole
+    part = _look_twice(pixels[box], value_range, engine)
+    result = whole.copy()
+    result[box] = (whole[box] + part) / 2.0
+    return result
+
+
+def _look_twice(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> FloatArray:
+    mirrored = look(pixels[:, ::-1], value_range, engine)
+    mean: FloatArray = (look(pixels, value_range, engine) + mirrored[:, ::-1]) / 2.0
+    return mean
+
+
+def lung_box(lung: FloatArray, *, threshold: float = 0.5) -> tuple[slice, slice] | None:
+    """Return rows and columns of the box about the lungs with a margin; None where there are none worth a look.
+
+    Parameters
+    ----------
+    lung : (H, W) float32 probability in 0.0 ... 1.0.
+    """
+    inside = lung >= threshold
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    if rows.size == 0 or max(np.ptp(rows), np.ptp(columns)) + 1 < SMALLEST_BOX * max(lung.shape):
+        return None
+    return _widened(rows, lung.shape[0]), _widened(columns, lung.shape[1])
+
+
+def _widened(positions: NDArray[np.intp], length: int) -> slice:
+    first, last = int(positions[0]), int(positions[-1])
+    margin = round(CROP_MARGIN * (last + 1 - first))
+    return slice(max(0, first - margin), min(length, last + 1 + margin))
