@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEGLosslessSV1, generate_uid
 
 from training.dataset import DATA_FOLDER
 from training.dicom import read_series, series_files
@@ -22,10 +23,11 @@ ORIGIN_MM = (-10.0, -20.0, 100.0)
 """Left, back and head positive: where the first pixel of the lowest slice lies."""
 REAL = DATA_FOLDER / "dicom-p002"
 
-Voxels = NDArray[np.int16]
+NAMES = ("c.dcm", "a.dcm", "d.dcm", "b.dcm")
+"""Of the slices from the feet to the head."""
 
 
-def phantom() -> Voxels:
+def phantom() -> NDArray[np.int16]:
     """(4 slices, 5 rows, 6 columns) in HU, every voxel another value: feet to head, as displayed."""
     return np.arange(-1000, -1000 + 4 * 5 * 6 * 10, 10, dtype=np.int16).reshape(4, 5, 6)
 
@@ -67,7 +69,7 @@ def save(folder: Path, name: str, dataset: Dataset) -> None:
     dataset.save_as(folder / name, enforce_file_format=True)
 
 
-def save_series(folder: Path, names: Sequence[str] = ("c.dcm", "a.dcm", "d.dcm", "b.dcm")) -> Path:
+def save_series(folder: Path, names: Sequence[str] = NAMES) -> Path:
     """Write the phantom; the names are those of the slices from the feet to the head."""
     for number, name in enumerate(names):
         save(folder, name, ct_slice(stored_of(phantom()[number]), position_of(number)))
@@ -76,8 +78,7 @@ def save_series(folder: Path, names: Sequence[str] = ("c.dcm", "a.dcm", "d.dcm",
 
 def replace(folder: Path, number: int, **elements: Any) -> None:
     """Write one slice of the series again, with other elements."""
-    name = ("c.dcm", "a.dcm", "d.dcm", "b.dcm")[number]
-    save(folder, name, ct_slice(stored_of(phantom()[number]), position_of(number), **elements))
+    save(folder, NAMES[number], ct_slice(stored_of(phantom()[number]), position_of(number), **elements))
 
 
 @pytest.fixture
@@ -85,9 +86,7 @@ def series(tmp_path: Path) -> Path:
     return save_series(tmp_path / "scan")
 
 
-@pytest.mark.parametrize(
-    "names", [("c.dcm", "a.dcm", "d.dcm", "b.dcm"), ("4.dcm", "3.dcm", "2.dcm", "1.dcm")], ids=["shuffled", "reversed"]
-)
+@pytest.mark.parametrize("names", [NAMES, ("4.dcm", "3.dcm", "2.dcm", "1.dcm")], ids=["shuffled", "reversed"])
 def test_slices_are_ordered_by_their_place_and_rescaled(names: Sequence[str], tmp_path: Path) -> None:
     volume = read_series(save_series(tmp_path / "scan", names))
     assert volume.values.dtype == np.float32
@@ -232,6 +231,10 @@ def test_it_refuses_a_file_that_was_cut_short(series: Path) -> None:
 def test_it_refuses_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no DICOM file"):
         read_series(tmp_path)
+
+
+def test_there_is_a_decoder_for_what_scanners_send() -> None:
+    assert get_decoder(JPEGLosslessSV1).is_available
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"{REAL} is not there")

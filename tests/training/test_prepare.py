@@ -13,8 +13,6 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from numpy.typing import NDArray
 
 from tests.training.drawn import write_png
-from tests.training.test_dicom import phantom as dicom_phantom
-from tests.training.test_dicom import save_series
 from training.dataset import read_gray, read_manifest, read_sample
 from training.prepare import COLUMNS, main
 from training.volumes import to_gray
@@ -285,58 +283,6 @@ def test_it_refuses_a_file_that_is_no_picture(pictures: Path, capsys: pytest.Cap
     assert "f2.png does not exist or is no picture" in complaint(pictures, capsys, "pictures")
 
 
-@pytest.fixture
-def dicom(tmp_path: Path) -> Path:
-    """A folder with a DICOM series of 4×5×6 and its mask, at its place by its header."""
-    (tmp_path / "scans").mkdir()
-    save_series(tmp_path / "scans" / "a")
-    save_dicom_mask(tmp_path / "masks" / "a.nii.gz", shift_mm=0.0)
-    return tmp_path
-
-
-def save_dicom_mask(file: Path, *, shift_mm: float) -> None:
-    """Mark slice 2, row 1, column 4 of the series; NIfTI counts to the right and to the front, so x and y go down."""
-    mask = np.zeros((6, 5, 4), np.uint8)
-    mask[4, 1, 2] = 1
-    affine = np.diag([-3.0, -2.0, 2.5, 1.0])
-    affine[:3, 3] = 10.0 + shift_mm, 20.0, 100.0
-    file.parent.mkdir(exist_ok=True)
-    nibabel.save(nibabel.Nifti1Image(mask, affine), file)
-
-
-def test_a_dicom_series_is_a_scan(dicom: Path) -> None:
-    lines = run(dicom)
-    assert [line["image"] for line in lines] == [f"images/a_z00{number}.png" for number in range(4)]
-    assert [line["lesion_px"] for line in lines] == list("0010")
-    sample = read_sample(read_manifest(dicom / "out" / "index.csv")[2])
-    assert np.array_equal(sample.image, to_gray(dicom_phantom().astype(np.float32), "a")[2])
-    assert np.argwhere(sample.lesion == 255).tolist() == [[1, 4]]
-
-
-def test_a_dicom_series_and_a_nifti_file_may_lie_side_by_side(dicom: Path) -> None:
-    save(dicom / "scans" / "b.nii", body())
-    save(dicom / "masks" / "b.nii", marked((17, 20, 3)))
-    (dicom / "scans" / "notes").mkdir()
-    assert [line["volume"] for line in run(dicom)] == ["a"] * 4 + ["b"] * 5
-
-
-def test_it_refuses_a_mask_that_lies_off_its_dicom_series(dicom: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    save_dicom_mask(dicom / "masks" / "a.nii.gz", shift_mm=3.0)
-    assert "a.nii.gz: the mask lies 3.0 mm off its scan" in complaint(dicom, capsys)
-
-
-def test_it_refuses_a_mask_of_another_shape_than_its_dicom_series(
-    dicom: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    save(dicom / "masks" / "a.nii.gz", marked())
-    assert "the mask is (5, 24, 20) (slices, height, width), the scan (4, 5, 6)" in complaint(dicom, capsys)
-
-
-def test_what_is_wrong_with_a_dicom_series_is_said(dicom: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (dicom / "scans" / "a" / "a.dcm").unlink()
-    assert "one is missing or there twice" in complaint(dicom, capsys)
-
-
 def test_the_recipe_lies_beside_the_manifest(volumes: Path) -> None:
     run(volumes)
     assert json.loads((volumes / "out" / "prepare.json").read_text()) == {
@@ -371,79 +317,3 @@ def test_it_refuses_a_negative_margin(pictures: Path, capsys: pytest.CaptureFixt
     assert "margin_percent must be at least 0, got -1.0" in complaint(
         pictures, capsys, "pictures", "--crop-lungs", "-1"
     )
-
-
-@pytest.fixture
-def frames(pictures: Path) -> Path:
-    """The layout of other projects: frames/ and masks/ in one folder."""
-    (pictures / "scans").rename(pictures / "frames")
-    return pictures
-
-
-def run_frames(folder: Path, *more: str) -> list[str]:
-    """Prepare a folder of frames/ and masks/; return the names of the slices."""
-    options = ["--out", str(folder / "out"), "--source", "there", "--validation-share", "0", *more]
-    main(["pictures", "--folder", str(folder), *options])
-    return [row.image.name for row in read_manifest(folder / "out" / "index.csv")]
-
-
-def test_frames_and_masks_are_paired_by_name(frames: Path) -> None:
-    assert run_frames(frames) == ["f1.png", "f2.png"]
-    sample = read_sample(read_manifest(frames / "out" / "index.csv")[1])
-    assert np.array_equal(sample.image, np.full((6, 9), 100, np.uint8))
-    assert np.count_nonzero(sample.lesion) == 4
-
-
-@pytest.fixture
-def orphans(frames: Path) -> Path:
-    """Frames without a mask, and a mask without a frame, though they are as many and sort alike."""
-    for name in ("frames/f3.png", "frames/f5.png", "masks/f4.png"):
-        write_png(frames / name, np.zeros((6, 9), np.uint8))
-    return frames
-
-
-def test_all_orphans_are_listed_at_once(orphans: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        run_frames(orphans)
-    assert stopped.value.code == 1
-    assert not (orphans / "out").exists()
-    said = capsys.readouterr().err
-    folder = orphans
-    assert said == (
-        f"2 files have no mask in {folder}/masks: {folder}/frames/f3.png, {folder}/frames/f5.png; "
-        f"1 files have no scan in {folder}/frames: {folder}/masks/f4.png. "
-        "Rename, add or remove files, or leave them out by --skip-orphans\n"
-    )
-
-
-def test_orphans_may_be_left_out_but_are_named(orphans: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert run_frames(orphans, "--skip-orphans") == ["f1.png", "f2.png"]
-    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert [name in " ".join(warnings) for name in ("f1", "f2", "f3", "f4", "f5")] == [False, False, True, True, True]
-    assert len(warnings) == 2
-
-
-def test_orphans_alone_are_no_data(frames: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for number in (1, 2):
-        (frames / "masks" / f"f{number}.png").rename(frames / "masks" / f"f{number}_mask.png")
-    with pytest.raises(SystemExit):
-        run_frames(frames, "--skip-orphans")
-    assert "2 files have no mask in" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["volumes", "--scans", "a"], "--scans and --masks are needed"),
-        (["pictures", "--masks", "a"], "--scans and --masks are needed, or --folder"),
-        (["pictures", "--folder", "a", "--masks", "b"], "--folder stands for --scans and --masks"),
-        (["pictures", "--folder", "a", "--crop-lungs", "5"], "--crop-lungs needs lung masks"),
-    ],
-)
-def test_options_that_do_not_go_together_are_refused(
-    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main([*arguments, "--out", "out", "--source", "here"])
-    assert stopped.value.code == 2
-    assert sentence in capsys.readouterr().err
