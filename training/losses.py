@@ -65,10 +65,10 @@ def bce_jaccard(truth: Tensor, probability: Tensor, weight: Tensor) -> Tensor:
 
 
 LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "bce_jaccard": bce_jaccard,
+    "bce-jaccard": bce_jaccard,
     "bce": binary_crossentropy,
     "dice": batch_dice,
-    "focal_tversky": focal_tversky,
+    "focal-tversky": focal_tversky,
 }
 """What a configuration can ask for."""
 
@@ -83,7 +83,7 @@ class LesionLungLoss(keras.losses.Loss):  # type: ignore[misc]
     A pixel that is not known adds nothing to its term, neither value nor gradient.
     """
 
-    def __init__(self, lung_weight: float = 0.5, kind: str = "bce_jaccard", name: str = "lesion_lung_loss") -> None:
+    def __init__(self, lung_weight: float = 0.5, kind: str = "bce-jaccard", name: str = "lesion_lung_loss") -> None:
         super().__init__(name=name, reduction="none")
         if kind not in LOSSES:
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {kind!r}")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import csv
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from training.dicom import series_files
+
+log = logging.getLogger(__name__)
 
 SPLITS = ("train", "val")
 
@@ -30,10 +35,23 @@ class Patient:
     split: str
 
 
-def pair(images: Path, masks: Path, lungs: Path | None = None, *, suffixes: Sequence[str]) -> list[Scan]:
+def pair(
+    images: Path,
+    masks: Path,
+    lungs: Path | None = None,
+    *,
+    suffixes: Sequence[str],
+    series: bool = False,
+    skip_orphans: bool = False,
+) -> list[Scan]:
     """Pair the files of folders by stem: the name without one of the suffixes.
 
     Every image needs a mask and every mask an image; a lung mask needs an image, but may be missing.
+
+    Parameters
+    ----------
+    series : sub-folders of `images` that hold DICOM files are scans too, by the name of the folder.
+    skip_orphans : log what has no partner and leave it out, instead of raising.
 
     Returns
     -------
@@ -41,19 +59,28 @@ def pair(images: Path, masks: Path, lungs: Path | None = None, *, suffixes: Sequ
 
     Raises
     ------
-    ValueError : a file has no partner, two files of a folder share a stem, or a folder holds no such file.
+    ValueError : files have no partner (all are listed), two of a folder share a stem, or nothing is left.
     """
-    by_stem = files_by_stem(images, suffixes)
+    by_stem = files_by_stem(images, suffixes, series=series)
     masks_by_stem = files_by_stem(masks, suffixes)
     lungs_by_stem = files_by_stem(lungs, suffixes) if lungs else {}
-    _refuse_orphans(by_stem, masks_by_stem, f"no mask in {masks}")
-    _refuse_orphans(masks_by_stem, by_stem, f"no scan in {images}")
-    _refuse_orphans(lungs_by_stem, by_stem, f"no scan in {images}")
-    return [Scan(stem, by_stem[stem], masks_by_stem[stem], lungs_by_stem.get(stem)) for stem in sorted(by_stem)]
+    orphans = [
+        *_list_orphans(by_stem, masks_by_stem, f"no mask in {masks}"),
+        *_list_orphans(masks_by_stem, by_stem, f"no scan in {images}"),
+        *_list_orphans(lungs_by_stem, by_stem, f"no scan in {images}"),
+    ]
+    paired = sorted(set(by_stem) & set(masks_by_stem))
+    if orphans and not (skip_orphans and paired):
+        raise ValueError(f"{'; '.join(orphans)}. Rename, add or remove files, or leave them out by --skip-orphans")
+    for listed in orphans:
+        log.warning("left out: %s", listed)
+    return [Scan(stem, by_stem[stem], masks_by_stem[stem], lungs_by_stem.get(stem)) for stem in paired]
 
 
-def files_by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
+def files_by_stem(folder: Path, suffixes: Sequence[str], *, series: bool = False) -> dict[str, Path]:
     """Return the files of a folder whose names end in one of the suffixes, hidden ones left out, by stem.
+
+    With `series`, also its sub-folders that hold DICOM files, by their names.
 
     Raises
     ------
@@ -62,22 +89,32 @@ def files_by_stem(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        suffix = next((end for end in suffixes if path.name.lower().endswith(end)), None)
-        if suffix is None or path.name.startswith("."):
+        stem = _stem(path, suffixes, series=series)
+        if stem is None:
             continue
-        stem = path.name[: -len(suffix)]
         if stem in found:
             raise ValueError(f"{folder} holds {found[stem].name} and {path.name}: remove or rename one of them")
         found[stem] = path
     if not found:
-        raise ValueError(f"{folder} holds no file that ends in {', '.join(suffixes)}")
+        or_series = ", and no folder with DICOM files" if series else ""
+        raise ValueError(f"{folder} holds no file that ends in {', '.join(suffixes)}{or_series}")
     return found
 
 
-def _refuse_orphans(files: Mapping[str, Path], partners: Mapping[str, Path], what: str) -> None:
+def _stem(path: Path, suffixes: Sequence[str], *, series: bool) -> str | None:
+    """Return what names a scan or mask, None where the path is neither."""
+    if path.name.startswith("."):
+        return None
+    if path.is_dir():
+        return path.name if series and series_files(path) else None
+    suffix = next((end for end in suffixes if path.name.lower().endswith(end)), None)
+    return None if suffix is None else path.name[: -len(suffix)]
+
+
+def _list_orphans(files: Mapping[str, Path], partners: Mapping[str, Path], what: str) -> list[str]:
+    """Return one clause that lists the files without a partner, or none."""
     orphans = [str(files[stem]) for stem in sorted(set(files) - set(partners))]
-    if orphans:
-        raise ValueError(f"{len(orphans)} files have {what}: {', '.join(orphans)}. Rename, add or remove files")
+    return [f"{len(orphans)} files have {what}: {', '.join(orphans)}"] if orphans else []
 
 
 def read_patients(file: Path, stems: Iterable[str]) -> dict[str, Patient]:

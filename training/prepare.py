@@ -1,34 +1,39 @@
-"""Raw scans -> paired slices and a manifest that training.dataset reads.
+"""Raw scans and masks -> paired slices and a manifest that training.dataset reads.
 
 python -m training.prepare volumes --scans ct --masks lesions --lungs lungs --source clinic-a --out data/clinic-a
-python -m training.prepare pictures --scans frames --masks masks --source clinic-b --out data/clinic-b
+python -m training.prepare pictures --scans slices --masks masks --source clinic-b --out data/clinic-b
+python -m training.prepare pictures --folder clinic-c --source clinic-c --out data/clinic-c
 
-volumes    NIfTI files in Hounsfield units: cut into axial slices as displayed, in the window of training.volumes
-pictures   pictures of 8 bit: taken as they are
+volumes    NIfTI files, or folders with a DICOM series each, in Hounsfield units: cut into axial slices as displayed, in
+           the window of training.volumes; their masks are NIfTI files
+pictures   pictures of 8 bit: taken as they are; --folder names one that holds frames/ and masks/
 
 Scans and masks belong together where their names agree but for the ending; a file without its partner is an error.
-OUT/index.csv is written last, once all slices are there.
+OUT/prepare.json says how the slices were made. OUT/index.csv is written last, once all of them are there.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from training.dataset import read_gray
 from training.pairing import Patient, Scan, draw_patients, pair, read_patients
 from training.sample import Sample
+from training.scans import read_pictures, read_volumes
+from training.shaping import CLIP_LIMIT, TILES, shape
 from training.strokes import ByteImage
-from training.volumes import Volume, check_grid, read_volume, to_gray, to_mask
+from training.volumes import WINDOW_HU
 
 log = logging.getLogger(__name__)
 
@@ -52,24 +57,36 @@ COLUMNS = (
 )
 
 
-def prepare(
-    kind: str,
-    scans: Sequence[Scan],
-    patients: Mapping[str, Patient],
-    out: Path,
-    *,
-    source: str,
-    lesion_labels: tuple[int, ...] = (),
-) -> Path:
-    """Write slices, masks and the manifest.
+@dataclass(frozen=True)
+class Recipe:
+    """How slices are made: what OUT/prepare.json says of a data set."""
+
+    kind: str  # "volumes" or "pictures"
+    source: str  # where the scans come from, for the manifest
+    lesion_labels: tuple[int, ...] = ()  # the values of a mask that are lesion; empty = its only value beside 0
+    clahe: bool = False  # even out the contrast, see training.shaping
+    crop_lungs_percent: float | None = None  # cut to the lungs with this margin; None = keep slices whole
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all that the values of a slice depend on, constants included, for JSON."""
+        return {
+            "kind": self.kind,
+            "source": self.source,
+            "lesion_labels": list(self.lesion_labels),
+            "window_hu": list(WINDOW_HU) if self.kind == "volumes" else None,
+            "crop_lungs_percent": self.crop_lungs_percent,
+            "clahe": {"clip_limit": CLIP_LIMIT, "tiles": TILES} if self.clahe else None,
+        }
+
+
+def prepare(scans: Sequence[Scan], patients: Mapping[str, Patient], out: Path, recipe: Recipe) -> Path:
+    """Write slices, masks, the recipe and the manifest.
+
+    The slices of a volume count from the feet, the pictures of a patient in the order of their names.
 
     Parameters
     ----------
-    kind : "volumes" or "pictures". The slices of a volume count from the feet, the pictures of a patient in the
-        order of their names.
     patients : by the stem of a scan.
-    source : where the scans come from, for the manifest.
-    lesion_labels : the values of a mask that are lesion; empty = its only value beside 0.
 
     Returns
     -------
@@ -87,69 +104,25 @@ def prepare(
     counts: Counter[str] = Counter()
     for scan in tqdm(scans, unit="scan", disable=None):
         patient = patients[scan.stem]
-        volume = scan.stem if kind == "volumes" else patient.name
-        for name, sample in _read(kind, scan, lesion_labels):
-            line = _write_slice(out, name, sample) | {"source": source, "patient": patient.name}
+        volume = scan.stem if recipe.kind == "volumes" else patient.name
+        for name, sample in _read(scan, recipe):
+            line = _write_slice(out, name, sample) | {"source": recipe.source, "patient": patient.name}
             lines.append(line | {"volume": volume, "slice": counts[volume], "split": patient.split})
             counts[volume] += 1
+    (out / "prepare.json").write_text(json.dumps(recipe.as_dict(), indent=2) + "\n", encoding="utf-8")
     _write_manifest(manifest, lines)
     return manifest
 
 
-def _read(kind: str, scan: Scan, lesion_labels: tuple[int, ...]) -> Iterator[tuple[str, Sample]]:
+def _read(scan: Scan, recipe: Recipe) -> Iterator[tuple[str, Sample]]:
     """Yield the names and slices of one scan."""
-    if kind == "pictures":
-        yield scan.stem, read_pictures(scan, lesion_labels)
-        return
-    for number, sample in enumerate(read_volumes(scan, lesion_labels)):
-        yield f"{scan.stem}_z{number:03d}", sample
-
-
-def read_volumes(scan: Scan, lesion_labels: tuple[int, ...] = ()) -> list[Sample]:
-    """Read a scan of NIfTI files: its axial slices as displayed, from the feet to the head.
-
-    Raises
-    ------
-    ValueError : see `training.volumes`.
-    """
-    volume = read_volume(scan.image)
-    gray = to_gray(volume.values, scan.image.name)
-    lesion = to_mask(_read_mask_volume(scan.mask, volume), scan.mask.name, wanted=lesion_labels)
-    if scan.lung is None:
-        return [Sample(*arrays, None) for arrays in zip(gray, lesion, strict=True)]
-    # Left and right lung often have labels of their own; both are lung.
-    lung = to_mask(_read_mask_volume(scan.lung, volume) != 0, scan.lung.name)
-    return [Sample(*arrays) for arrays in zip(gray, lesion, lung, strict=True)]
-
-
-def _read_mask_volume(path: Path, scan: Volume) -> NDArray[np.float32]:
-    mask = read_volume(path)
-    check_grid(scan, mask, path.name)
-    return mask.values
-
-
-def read_pictures(scan: Scan, lesion_labels: tuple[int, ...] = ()) -> Sample:
-    """Read a single picture with its masks.
-
-    Raises
-    ------
-    ValueError : a picture is not of 8 bit, a mask has several labels, or its height or width are not the scan's.
-    """
-    image = _read_8_bit(scan.image)
-    lesion = to_mask(_read_8_bit(scan.mask), scan.mask.name, wanted=lesion_labels)
-    lung = None if scan.lung is None else to_mask(_read_8_bit(scan.lung) != 0, scan.lung.name)
-    for path, mask in ((scan.mask, lesion), (scan.lung, lung)):
-        if mask is not None and mask.shape != image.shape:
-            raise ValueError(f"{path}: the mask is {mask.shape} (height, width), the scan {image.shape}: resample it")
-    return Sample(image, lesion, lung)
-
-
-def _read_8_bit(path: Path) -> ByteImage:
-    """Read a picture as (H, W) uint8; colours become gray."""
-    depth = cv2.imread(str(path), cv2.IMREAD_ANYDEPTH)
-    if depth is not None and depth.dtype != np.uint8:
-        raise ValueError(f"{path} is {depth.dtype}, not 8 bit: map its values to 0 ... 255 first")
-    return read_gray(path)
+    if recipe.kind == "pictures":
+        named = [(scan.stem, read_pictures(scan, recipe.lesion_labels))]
+    else:
+        samples = read_volumes(scan, recipe.lesion_labels)
+        named = [(f"{scan.stem}_z{number:03d}", sample) for number, sample in enumerate(samples)]
+    for name, sample in named:
+        yield name, shape(sample, clahe=recipe.clahe, crop_lungs_percent=recipe.crop_lungs_percent)
 
 
 def _write_slice(out: Path, name: str, sample: Sample) -> dict[str, object]:
@@ -185,15 +158,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and prepare; what is wrong with the files goes to standard error, with status 1."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    _check(options, parser)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    recipe = Recipe(options.kind, options.source, tuple(options.lesion_labels), options.clahe, options.crop_lungs)
     try:
-        scans = pair(options.scans, options.masks, options.lungs, suffixes=SUFFIXES[options.kind])
-        labels = tuple(options.lesion_labels)
-        prepare(
-            options.kind, scans, _patients(options, scans), options.out, source=options.source, lesion_labels=labels
-        )
+        scans = _pair(options)
+        prepare(scans, _patients(options, scans), options.out, recipe)
     except (ValueError, OSError) as exc:
         parser.exit(1, f"{exc}\n")
+
+
+def _check(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Hold the options against each other; what does not go together ends the program with status 2."""
+    if options.folder and (options.scans or options.masks):
+        parser.error("--folder stands for --scans and --masks: name it or them")
+    if not options.folder and not (options.scans and options.masks):
+        parser.error("--scans and --masks are needed" + (", or --folder" if options.kind == "pictures" else ""))
+    if options.crop_lungs is not None and not options.lungs:
+        parser.error("--crop-lungs needs lung masks: name their folder with --lungs")
+
+
+def _pair(options: argparse.Namespace) -> list[Scan]:
+    return pair(
+        options.folder / "frames" if options.folder else options.scans,
+        options.folder / "masks" if options.folder else options.masks,
+        options.lungs,
+        suffixes=SUFFIXES[options.kind],
+        series=options.kind == "volumes",
+        skip_orphans=options.skip_orphans,
+    )
 
 
 def _patients(options: argparse.Namespace, scans: Sequence[Scan]) -> dict[str, Patient]:
@@ -207,17 +200,30 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.prepare", description="Make slices and a manifest.")
     kinds = parser.add_subparsers(dest="kind", required=True)
     for kind, suffixes in SUFFIXES.items():
-        command = kinds.add_parser(kind, help=f"files that end in {', '.join(suffixes)}")
-        command.add_argument("--scans", type=Path, required=True, help="folder of the scans")
-        command.add_argument("--masks", type=Path, required=True, help="folder of the lesion masks")
-        command.add_argument("--lungs", type=Path, help="folder of the lung masks; some or all may be missing")
-        command.add_argument("--out", type=Path, required=True, help="folder to write")
-        command.add_argument("--source", required=True, help="name of the collection")
-        command.add_argument("--lesion-labels", type=int, nargs="+", default=[], help="default: the only one but 0")
-        command.add_argument("--patients", type=Path, help="CSV: stem, patient, split; default: each scan a patient")
-        command.add_argument("--validation-share", type=float, default=0.2, help="of patients (default: %(default)s)")
-        command.add_argument("--seed", type=int, default=0, help="of the drawn split (default: %(default)s)")
+        series = " or folders of DICOM files" if kind == "volumes" else ""
+        command = kinds.add_parser(kind, help=f"files that end in {', '.join(suffixes)}{series}")
+        command.add_argument("--scans", type=Path, help="folder of the scans")
+        command.add_argument("--masks", type=Path, help="folder of the lesion masks")
+        command.set_defaults(folder=None)
+        if kind == "pictures":
+            command.add_argument("--folder", type=Path, help="holds frames/ and masks/, instead of --scans and --masks")
+        _add_options(command)
     return parser
+
+
+def _add_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--lungs", type=Path, help="folder of the lung masks; some or all may be missing")
+    command.add_argument("--out", type=Path, required=True, help="folder to write")
+    command.add_argument("--source", required=True, help="name of the collection")
+    command.add_argument("--lesion-labels", type=int, nargs="+", default=[], help="default: the only one but 0")
+    command.add_argument("--patients", type=Path, help="CSV: stem, patient, split; default: each scan a patient")
+    command.add_argument("--validation-share", type=float, default=0.2, help="of patients (default: %(default)s)")
+    command.add_argument("--seed", type=int, default=0, help="of the drawn split (default: %(default)s)")
+    command.add_argument("--skip-orphans", action="store_true", help="list files without a partner and go on")
+    command.add_argument(
+        "--crop-lungs", type=float, metavar="MARGIN", help="cut slices to the lungs, with a margin in percent"
+    )
+    command.add_argument("--clahe", action="store_true", help="even out the contrast (limited, by tiles)")
 
 
 if __name__ == "__main__":

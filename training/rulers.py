@@ -86,7 +86,7 @@ def measure_run(workdir: Path, data: Path) -> dict[str, Any]:
     """
     config = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
     size = config["stages"][-1]["size"]
-    network = build_network(size=size, mixed_bfloat16=config["mixed_bfloat16"])
+    network = build_network(arch=config["arch"], size=size, mixed_bfloat16=config["mixed_bfloat16"])
     network.load_weights(workdir / "best.weights.h5")
     _, rows = split_rows(read_manifest(data / config["manifest"]), config["hold_out"])
     samples = [read_sample(row) for row in tqdm(rows, unit="slice", disable=None)]

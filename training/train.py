@@ -25,7 +25,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from model.network import build_network
+from model.network import build_network, find_architecture
 from training.averaging import SaveBest, ValidateAverage, averaging
 from training.config import Config, Stage, as_dict, read_config
 from training.dataset import DATA_FOLDER, Row, SliceBatches, read_manifest, read_sample
@@ -59,6 +59,7 @@ def train(config: Config, workdir: Path, *, data: Path = DATA_FOLDER, resume: bo
     FileExistsError : workdir holds a run and `resume` is false.
     ValueError : workdir holds a run of another configuration, or a manifest leaks patients or lacks slices.
     """
+    find_architecture(config.arch)
     _refuse_other_run(config, workdir, resume=resume)
     material = _read_material(config, data)
     # Only now, so that a mistyped data folder does not leave a run to be resumed behind.
@@ -138,7 +139,7 @@ def _train_stage(
         mixture=material.mixture,
         augmentation=config.augmentation,
     )
-    network = build_network(size=stage.size, mixed_bfloat16=config.mixed_bfloat16)
+    network = build_network(arch=config.arch, size=stage.size, mixed_bfloat16=config.mixed_bfloat16)
     if start_from is not None:
         # Before compiling: the file also holds the optimiser of the stage before, which must not be taken over.
         network.load_weights(start_from)
@@ -163,7 +164,7 @@ def _compile(network: keras.Model, config: Config, stage: Stage, *, steps_per_ep
         rate = CosineWithWarmup(stage.learning_rate, steps, round(stage.warmup_epochs * steps_per_epoch))
     network.compile(
         optimizer=keras.optimizers.Adam(rate, **averaging(config.averaging)),
-        loss=LesionLungLoss(config.lung_weight, config.loss),
+        loss=LesionLungLoss(config.lung_weight, config.loss or find_architecture(config.arch).default_loss),
         metrics=training_metrics(),
         # XLA's convolutions are slower than TensorFlow's own on a CPU; JAX always compiles.
         jit_compile=keras.backend.backend() != "tensorflow",

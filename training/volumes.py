@@ -50,10 +50,15 @@ def read_volume(path: Path) -> Volume:
         if len(image.shape) != 3:
             raise ValueError(f"{path.name} must be three-dimensional, got {image.shape}: store one volume per file")
         _refuse_unknown_orientation(image, path)
-        canonical = nibabel.as_closest_canonical(image)
-        values = canonical.get_fdata(dtype=np.float32)
+        return volume_of(image)
     except (ImageFileError, OSError, EOFError, zlib.error) as exc:
         raise ValueError(f"{path.name} is damaged or no NIfTI file: {exc}") from exc
+
+
+def volume_of(image: Any) -> Volume:
+    """Turn a three-dimensional image of nibabel to the closest axial orientation."""
+    canonical = nibabel.as_closest_canonical(image)
+    values = canonical.get_fdata(dtype=np.float32)
     return Volume(as_displayed(values), _corners(canonical.affine, values.shape))
 
 

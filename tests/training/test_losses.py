@@ -169,5 +169,5 @@ def test_it_survives_being_saved() -> None:
 
 
 def test_an_unknown_loss_is_refused() -> None:
-    with pytest.raises(ValueError, match="loss must be one of bce_jaccard, bce, dice, focal_tversky, got 'mse'"):
+    with pytest.raises(ValueError, match="loss must be one of bce-jaccard, bce, dice, focal-tversky, got 'mse'"):
         LesionLungLoss(kind="mse")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -280,3 +281,39 @@ def test_it_refuses_a_wrong_picture(
 def test_it_refuses_a_file_that_is_no_picture(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (pictures / "masks" / "f2.png").write_text("no picture")
     assert "f2.png does not exist or is no picture" in complaint(pictures, capsys, "pictures")
+
+
+def test_the_recipe_lies_beside_the_manifest(volumes: Path) -> None:
+    run(volumes)
+    assert json.loads((volumes / "out" / "prepare.json").read_text()) == {
+        "kind": "volumes",
+        "source": "here",
+        "lesion_labels": [],
+        "window_hu": [-1250.0, 250.0],
+        "crop_lungs_percent": None,
+        "clahe": None,
+    }
+
+
+def test_slices_are_shaped_as_asked_for(pictures: Path) -> None:
+    lung = np.zeros((6, 9), np.uint8)
+    lung[1:5, 2:6] = 255
+    write_png(pictures / "lungs" / "f2.png", lung)
+    lines = run(pictures, "pictures", "--crop-lungs", "25", "--clahe")
+    whole, cropped = (read_sample(row) for row in read_manifest(pictures / "out" / "index.csv"))
+    # A box of 4×4 with one pixel more on each side; of the four pixels of lesion, column 0 is cut off.
+    assert whole.image.shape == (6, 9)
+    assert cropped.image.shape == cropped.lesion.shape == (6, 6)
+    assert [line["lesion_px"] for line in lines] == ["2", "3"]
+    assert [line["mask_resolution"] for line in lines] == ["9", "6"]
+    recipe = json.loads((pictures / "out" / "prepare.json").read_text())
+    assert recipe["crop_lungs_percent"] == 25.0
+    assert recipe["clahe"] == {"clip_limit": 2.0, "tiles": 8}
+    assert recipe["window_hu"] is None
+
+
+def test_it_refuses_a_negative_margin(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_png(pictures / "lungs" / "f2.png", np.full((6, 9), 255, np.uint8))
+    assert "margin_percent must be at least 0, got -1.0" in complaint(
+        pictures, capsys, "pictures", "--crop-lungs", "-1"
+    )

@@ -70,7 +70,7 @@ def test_a_picture_is_the_same_each_time_and_another_for_each_slice() -> None:
 
 
 def test_the_command_adds_a_row_for_each_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rulers, "build_network", lambda *, size, mixed_bfloat16: Bright())
+    monkeypatch.setattr(rulers, "build_network", lambda *, arch, size, mixed_bfloat16: Bright())
     write_data(tmp_path, train=6, val=2)
     stage = Stage(size=64, epochs=1, batch_size=2, learning_rate=1e-3)
     for name, hold_out in (("a", "fold=1/3"), ("b", None)):

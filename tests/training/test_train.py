@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from model.network import build_network
+from model.network import DEFAULT, build_network
 from tests.training.drawn import write_data
 from tests.training.interrupt import Interrupt, Interrupted
 from training import train as training
@@ -29,7 +29,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_data(tmp_path_factory.mktemp("data")).parent
 
 
-def build_small(*, size: int = 32, mixed_bfloat16: bool = False) -> keras.Model:
+def build_small(*, arch: str = DEFAULT, size: int = 32, mixed_bfloat16: bool = False) -> keras.Model:
     """30 weights instead of 24 million: what is tested is the loop around them."""
     layers = [
         keras.Input((size, size, 1)),
