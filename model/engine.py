@@ -43,16 +43,19 @@ class Engine(Protocol):
 
     identity: Identity
     channels: tuple[str, ...]
+    input_size: int  # height and width of the input in pixels; INPUT_SIZE for all that can be served
 
     def predict(self, batch: FloatArray) -> FloatArray:
-        """Return probabilities (N, 448, 448, C) float32 in 0.0 ... 1.0, C as in `channels`.
+        """Return probabilities (N, input_size, input_size, C) float32 in 0.0 ... 1.0, C as in `channels`.
 
-        batch : (N, 448, 448, 1) float32 in 0.0 ... 1.0, as `model.preprocess.preprocess` gives it.
+        batch : (N, input_size, input_size, 1) float32 in 0.0 ... 1.0, as `model.preprocess.preprocess` gives it.
         """
 
 
 class OpenVinoEngine:
     """The served form of the network, compiled for the processor at hand."""
+
+    input_size = INPUT_SIZE
 
     def __init__(self, weights: Path, identity: Identity, *, threads: int = 0) -> None:
         import openvino  # Takes a fifth of a second, and a user of Keras weights may not have it.
@@ -89,6 +92,8 @@ class OpenVinoEngine:
 class KerasEngine:
     """The network in TensorFlow, for weights that were trained but not exported, ours or those of other projects."""
 
+    input_size = INPUT_SIZE
+
     def __init__(self, weights: Path, identity: Identity) -> None:
         try:
             from model.network import load_network  # Brings in TensorFlow, which serving the shipped weights must not.
@@ -115,16 +120,18 @@ class EnsembleEngine:
 
     Raises
     ------
-    WeightsError : their channels differ.
+    WeightsError : their channels or sizes differ.
     """
 
     def __init__(self, members: Sequence[Engine]) -> None:
-        channels = {member.channels for member in members}
-        if len(channels) != 1:
-            found = "; ".join(f"{member.identity.model_id}: {', '.join(member.channels)}" for member in members)
-            raise WeightsError(f"The networks of an ensemble must have the same channels; they have {found}.")
+        kinds = {(member.channels, member.input_size) for member in members}
+        if len(kinds) != 1:
+            found = "; ".join(
+                f"{member.identity.model_id}: {', '.join(member.channels)} at {member.input_size}" for member in members
+            )
+            raise WeightsError(f"The networks of an ensemble must have the same channels and size; they have {found}.")
         self._members = tuple(members)
-        self.channels = channels.pop()
+        self.channels, self.input_size = kinds.pop()
         hashes = "".join(member.identity.sha256 for member in members)
         names = "+".join(member.identity.model_id for member in members)
         self.identity = Identity(names, hashlib.sha256(hashes.encode()).hexdigest())

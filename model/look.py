@@ -28,7 +28,8 @@ def look(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> Floa
     -------
     (H, W, C) float32 probabilities in 0.0 ... 1.0, C as in `engine.channels`.
     """
-    answer = engine.predict(preprocess(pixels, value_range=value_range)[np.newaxis])[0]
+    network_input = preprocess(pixels, value_range=value_range, size=engine.input_size)
+    answer = engine.predict(network_input[np.newaxis])[0]
     return restore(answer, (pixels.shape[0], pixels.shape[1]))
 
 

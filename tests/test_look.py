@@ -14,6 +14,7 @@ class Echo:
     """Answers with a function of its input and remembers what it was shown."""
 
     identity = Identity("echo", "00")
+    input_size = 448
 
     def __init__(
         self, channels: tuple[str, ...] = ("lesion", "lung"), *, lungs: bool = True, lean: float = 0.0
@@ -119,5 +120,7 @@ def test_an_ensemble_says_who_is_in_it() -> None:
 
 
 def test_the_networks_of_an_ensemble_must_have_the_same_channels() -> None:
-    with pytest.raises(WeightsError, match="have the same channels; they have echo: lesion, lung; echo: lesion"):
+    with pytest.raises(
+        WeightsError, match="have the same channels and size; they have echo: lesion, lung at 448; echo: lesion at 448"
+    ):
         EnsembleEngine([Echo(), Echo(("lesion",))])

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from training.dataset import read_gray
@@ -30,8 +31,15 @@ from training.teachers import Agreement, ask, load_teachers
 
 log = logging.getLogger(__name__)
 
+CALLED, SEEN = 0.4, 0.15
+"""A pixel is lesion where the mean is at least CALLED and nobody is below SEEN: teachers see too little of what is
+unlike their own scans, rarely too much."""
+
+CLEAR, HIGHEST = 0.1, 0.35
+"""A pixel of sure lung is free of lesion where the mean is at most CLEAR and nobody is above HIGHEST."""
+
 SURE, LEAST = 0.65, 0.4
-"""A pixel is foreground where the mean is at least SURE and nobody is below LEAST; background where 1 - p is so."""
+"""A pixel is lung where the mean is at least SURE and nobody is below LEAST; not lung where 1 - p is so."""
 
 HIGHEST_DOUBT = 0.5
 """A picture is left out where more than this share of what may be lesion is UNKNOWN, and it is no mere speck."""
@@ -70,12 +78,36 @@ def parse_condition(text: str) -> Condition:
     return Condition(column, value)
 
 
-def label(probability: Agreement, channel: int) -> ByteImage:
-    """Return (H, W) uint8 for a channel: 255 where it is there for sure, 0 where it is not for sure, else UNKNOWN."""
-    mean, least, highest = (part[..., channel] for part in (probability.mean, probability.least, probability.highest))
+def label_lung(probability: Agreement) -> ByteImage:
+    """Return (H, W) uint8: 255 where there is lung for sure, 0 where there is none for sure, else UNKNOWN.
+
+    What lies between the lungs is never surely not lung: a teacher takes dense consolidation for chest wall, and would
+    pass that on.
+    """
+    mean, least, highest = (part[..., 1] for part in (probability.mean, probability.least, probability.highest))
     there = (mean >= SURE) & (least >= LEAST)
-    absent = (mean <= 1.0 - SURE) & (highest <= 1.0 - LEAST)
+    absent = (mean <= 1.0 - SURE) & (highest <= 1.0 - LEAST) & ~_hull(there)
     return np.where(there, 255, np.where(absent, 0, UNKNOWN)).astype(np.uint8)
+
+
+def label_lesion(probability: Agreement, lung: ByteImage) -> ByteImage:
+    """Return (H, W) uint8: 255 where there is lesion, 0 where there is none for sure, else UNKNOWN.
+
+    Surely none is only in sure lung, and where there is surely no lung; see `label_lung`, which `lung` comes from.
+    """
+    mean, least, highest = (part[..., 0] for part in (probability.mean, probability.least, probability.highest))
+    there = (mean >= CALLED) & (least >= SEEN)
+    absent = (mean <= CLEAR) & (highest <= HIGHEST) & (lung != UNKNOWN)
+    return np.where(there, 255, np.where(absent, 0, UNKNOWN)).astype(np.uint8)
+
+
+def _hull(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return (H, W) bool: the convex hull of a mask, empty where the mask is."""
+    points = cv2.findNonZero(mask.astype(np.uint8))
+    hull = np.zeros(mask.shape, np.uint8)
+    if points is not None:
+        cv2.fillConvexPoly(hull, cv2.convexHull(points), 1)
+    return hull > 0
 
 
 def judge(lesion: ByteImage, lung: ByteImage, *, unlikely: bool) -> ByteImage | None:
@@ -88,7 +120,9 @@ def judge(lesion: ByteImage, lung: ByteImage, *, unlikely: bool) -> ByteImage | 
     area = np.count_nonzero((lung == 255) | (lesion == 255))
     if area == 0:
         return None
-    called, doubtful = np.count_nonzero(lesion == 255), np.count_nonzero(lesion == UNKNOWN)
+    called = np.count_nonzero(lesion == 255)
+    # What is no sure lung is no doubt about lesions: it may be heart.
+    doubtful = np.count_nonzero((lesion == UNKNOWN) & (lung == 255))
     if unlikely and called <= UNLIKELY_SHARE * area:
         return np.zeros_like(lesion)
     if doubtful > SPECK * area and doubtful > HIGHEST_DOUBT * (called + doubtful):
@@ -153,7 +187,8 @@ def _any(conditions: Sequence[Condition], line: dict[str, str]) -> bool:
 
 def _masks(agreement: Agreement, line: dict[str, str], rules: Rules) -> tuple[ByteImage, ByteImage] | None:
     """Return lesion and lung of one picture, None where it is left out."""
-    lesion, lung = label(agreement, 0), label(agreement, 1)
+    lung = label_lung(agreement)
+    lesion = label_lesion(agreement, lung)
     if _any(rules.healthy, line):
         return np.zeros_like(lesion), lung
     judged = judge(lesion, lung, unlikely=_any(rules.unlikely, line))

@@ -25,6 +25,7 @@ class FakeEngine:
 
     identity = Identity("fake", "abc")
     channels: tuple[str, ...] = ("lesion", "lung")
+    input_size = SIZE
 
     def predict(self, batch: FloatArray) -> FloatArray:
         both = np.concatenate([batch >= 0.6, batch >= 0.3], axis=-1)

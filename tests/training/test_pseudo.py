@@ -11,31 +11,67 @@ import pytest
 from tests.training.drawn import write_png
 from training import pseudo
 from training.dataset import read_manifest, read_sample
-from training.pseudo import Condition, judge, label, main, parse_condition
+from training.pseudo import Condition, judge, label_lesion, label_lung, main, parse_condition
 from training.sample import UNKNOWN
 from training.teachers import Agreement
 
 WELL, ILL, FAINT = 60, 200, 130
 
 
-def agreement(mean: float, least: float, highest: float) -> Agreement:
-    return Agreement(*(np.full((1, 1, 2), value, np.float32) for value in (mean, least, highest)))
+def agreement(lesion: tuple[float, float, float], lung: tuple[float, float, float]) -> Agreement:
+    """One pixel, mean, least and highest of each."""
+    return Agreement(*(np.array([[pair]], np.float32) for pair in zip(lesion, lung, strict=True)))
+
+
+SURE_LUNG, NO_LUNG, NOTHING = (0.9, 0.8, 1.0), (0.1, 0.0, 0.2), (0.0, 0.0, 0.1)
 
 
 @pytest.mark.parametrize(
-    ("mean", "least", "highest", "expected"),
+    ("lung", "expected"),
     [
-        (0.9, 0.8, 1.0, 255),
-        (0.65, 0.4, 1.0, 255),
-        (0.64, 0.6, 0.7, UNKNOWN),
-        (0.9, 0.3, 1.0, UNKNOWN),
-        (0.1, 0.0, 0.2, 0),
-        (0.1, 0.0, 0.7, UNKNOWN),
-        (0.5, 0.5, 0.5, UNKNOWN),
+        (SURE_LUNG, 255),
+        ((0.65, 0.4, 1.0), 255),
+        ((0.64, 0.6, 0.7), UNKNOWN),
+        ((0.9, 0.3, 1.0), UNKNOWN),
+        (NO_LUNG, 0),
+        ((0.1, 0.0, 0.7), UNKNOWN),
     ],
 )
-def test_a_pixel_is_labelled_where_all_agree(mean: float, least: float, highest: float, expected: int) -> None:
-    assert label(agreement(mean, least, highest), 0)[0, 0] == expected
+def test_a_pixel_is_lung_or_not_where_all_agree(lung: tuple[float, float, float], expected: int) -> None:
+    assert label_lung(agreement(NOTHING, lung))[0, 0] == expected
+
+
+@pytest.mark.parametrize(
+    ("lesion", "lung", "expected"),
+    [
+        ((0.4, 0.15, 0.9), SURE_LUNG, 255),
+        ((0.4, 0.15, 0.9), NO_LUNG, 255),
+        ((0.39, 0.3, 0.5), SURE_LUNG, UNKNOWN),
+        ((0.9, 0.1, 1.0), SURE_LUNG, UNKNOWN),
+        ((0.1, 0.0, 0.35), SURE_LUNG, 0),
+        ((0.1, 0.0, 0.35), NO_LUNG, 0),
+        ((0.1, 0.0, 0.4), SURE_LUNG, UNKNOWN),
+        ((0.1, 0.0, 0.35), (0.5, 0.5, 0.5), UNKNOWN),
+    ],
+)
+def test_a_pixel_is_lesion_sooner_than_it_is_free_of_it(
+    lesion: tuple[float, float, float], lung: tuple[float, float, float], expected: int
+) -> None:
+    asked = agreement(lesion, lung)
+    assert label_lesion(asked, label_lung(asked))[0, 0] == expected
+
+
+def test_between_the_lungs_nobody_knows() -> None:
+    lungs = np.zeros((20, 40), np.float32)
+    lungs[5:15, 5:15] = lungs[5:15, 25:35] = 1.0
+    both = np.stack([np.zeros_like(lungs), lungs], axis=-1)
+    asked = Agreement(both, both, both)
+    lung = label_lung(asked)
+    assert (lung[5:15, 16:24] == UNKNOWN).all()
+    assert (lung[:5] == 0).all() and (lung[:, 35:] == 0).all()
+    lesion = label_lesion(asked, lung)
+    assert np.array_equal(lesion == UNKNOWN, lung == UNKNOWN)
+    assert not lesion[lung == 255].any()
 
 
 def masks(called: int, doubtful: int, lung: int = 1000) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -45,6 +81,13 @@ def masks(called: int, doubtful: int, lung: int = 1000) -> tuple[np.ndarray[Any,
     lesion[0, :called] = 255
     lesion[0, called : called + doubtful] = UNKNOWN
     return lesion, lungs
+
+
+def test_doubt_outside_of_the_lung_does_not_count() -> None:
+    lesion, lung = masks(0, 500)
+    lung[0, :450] = UNKNOWN
+    lesion[0, 455:500] = 0
+    assert judge(lesion, lung, unlikely=False) is lesion
 
 
 @pytest.mark.parametrize(("called", "doubtful"), [(100, 100), (0, 10), (0, 0), (100, 0)])
@@ -76,7 +119,7 @@ def test_a_condition_is_a_column_and_its_value() -> None:
 
 def answer(image: np.ndarray[Any, Any]) -> Agreement:
     """The lung is what is not 0; bright is lesion, and what lies between is in doubt."""
-    lesion = np.where(image == ILL, 1.0, np.where(image == FAINT, 0.5, 0.0))
+    lesion = np.where(image == ILL, 1.0, np.where(image == FAINT, 0.25, 0.0))
     both = np.stack([lesion, image > 0], axis=-1).astype(np.float32)
     return Agreement(both, both, both)
 

@@ -1,0 +1,50 @@
+"""A network as it was trained, whatever its architecture and size, behind the same face as a served one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.engine import CHANNELS_BY_COUNT, Engine, Identity, file_sha256, load_ensemble
+from model.network import DEFAULT, find_architecture, load_network
+from model.preprocess import INPUT_SIZE
+
+
+class TrainedEngine:
+    """A network of any architecture, at any size, in Keras; see `model.engine.Engine`.
+
+    It is named after the folder of its run, since every run calls its weights best.weights.h5.
+    """
+
+    def __init__(self, weights: Path, *, arch: str, size: int) -> None:
+        self._network = load_network(weights, arch=arch, size=size)
+        self.channels = CHANNELS_BY_COUNT[int(self._network.output_shape[-1])]
+        self.input_size = size
+        self.identity = Identity(weights.absolute().parent.name, file_sha256(weights))
+
+    def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return probabilities; see `model.engine.Engine.predict`."""
+        return np.asarray(self._network.predict_on_batch(batch), np.float32)
+
+
+def load_any(weights: list[Path], *, arch: str = DEFAULT, size: int | None = None) -> Engine:
+    """Load what can be served as it is served, and a network of another architecture or size as it was trained.
+
+    Parameters
+    ----------
+    weights : as `model.engine.load_ensemble` takes them; a single file for another architecture or size.
+    size : side of the input in pixels; None = what the architecture is made for.
+
+    Raises
+    ------
+    WeightsError : a file is missing, damaged or does not fit.
+    ValueError : the architecture is unknown, or several files are named for one that cannot be served.
+    """
+    size = size or find_architecture(arch).default_size
+    if (arch, size) == (DEFAULT, INPUT_SIZE):
+        return load_ensemble(weights)
+    if len(weights) != 1:
+        raise ValueError(f"{len(weights)} files for {arch} at {size}: only {DEFAULT} at {INPUT_SIZE} is averaged")
+    return TrainedEngine(weights[0], arch=arch, size=size)
