@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.grafts import Densify, Graft, densify, draw_densify, draw_graft, graft
+from training.grafts import Densify, Graft, Haze, densify, draw_densify, draw_graft, draw_haze, graft, haze
 from training.sample import Sample
 from training.strokes import ByteImage, Stroke, draw_strokes, random_strokes
 
@@ -25,6 +25,7 @@ class Augmentation:
     strokes: float = 0.15  # lines, arrows, frames and letters
     densify: float = 0.0  # lesions made denser, up to consolidation
     graft: float = 0.0  # lesions of another slice placed in the lungs
+    haze: float = 0.0  # ground glass by hand over parts of the lungs
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Parameters:
     noise_seed: int = 0
     graft: Graft | None = None
     densify: Densify | None = None
+    haze: Haze | None = None
 
 
 def draw(rng: np.random.Generator, wanted: Augmentation = Augmentation()) -> Parameters:
@@ -81,6 +83,7 @@ def draw(rng: np.random.Generator, wanted: Augmentation = Augmentation()) -> Par
         noise_seed=int(rng.integers(2**32)),
         graft=draw_graft(rng) if rng.random() < wanted.graft else None,
         densify=draw_densify(rng) if rng.random() < wanted.densify else None,
+        haze=draw_haze(rng) if rng.random() < wanted.haze else None,
     )
 
 
@@ -120,12 +123,15 @@ def _draw_appearance(rng: np.random.Generator) -> Appearance:
 
 
 def apply(sample: Sample, parameters: Parameters, *, donor: Sample | None = None) -> Sample:
-    """Apply drawn parameters: graft, densify, crop, warp, gray values, strokes.
+    """Apply drawn parameters: graft, haze and densify, then crop, warp, gray values, strokes.
 
     Masks follow the geometry and the grafts, nothing else. The result may be smaller than the sample and not square;
-    it is never empty. `donor` gives the lesions to graft; without one there is no graft.
+    it is never empty. `donor` is a labelled slice, whose lesions are grafted; without one there is neither graft nor
+    haze, since the slice may be in another window.
     """
-    sample = graft(sample, donor, parameters.graft) if parameters.graft and donor else sample
+    if donor is not None:
+        sample = graft(sample, donor, parameters.graft) if parameters.graft else sample
+        sample = haze(sample, parameters.haze) if parameters.haze else sample
     sample = densify(sample, parameters.densify) if parameters.densify else sample
     cropped = crop(sample, parameters.crop) if parameters.crop else sample
     warped = warp(cropped, parameters.warp)

@@ -1,7 +1,7 @@
-"""New lesions from drawn ones: denser than they were, or moved into the lungs of another slice.
+"""New lesions: drawn ones made denser or moved into the lungs of another slice, and haze over parts of the lungs.
 
-The labelled scans hold few large or dense lesions. Both changes keep the masks exact: a lesion that is made denser
-covers the same pixels, and one that is grafted brings its own mask along.
+The labelled scans hold few large, dense or diffuse lesions. All changes keep the masks exact: a lesion that is made
+denser covers the same pixels, one that is grafted brings its own mask along, and haze is made from its mask.
 """
 
 from __future__ import annotations
@@ -38,6 +38,26 @@ class Graft:
     mirror_rows: bool
 
 
+@dataclass(frozen=True)
+class Haze:
+    """Ground glass by hand: a share of the lung, in patches of `grain_px`, gets brighter by about `amount_gray`."""
+
+    amount_gray: float
+    coverage: float
+    grain_px: float
+    seed: int
+
+
+def draw_haze(rng: np.random.Generator) -> Haze:
+    """Draw from `rng`: 100 to 450 HU in the window of the labelled scans, over 5 to 90 % of the lung."""
+    return Haze(
+        amount_gray=float(rng.uniform(17.0, 76.0)),
+        coverage=float(rng.uniform(0.05, 0.9)),
+        grain_px=float(rng.uniform(12.0, 60.0)),
+        seed=int(rng.integers(2**32)),
+    )
+
+
 def draw_densify(rng: np.random.Generator) -> Densify:
     """Draw how dense from `rng`."""
     return Densify(float(rng.uniform(0.2, 0.95)), float(rng.uniform(4.0, 30.0)), int(rng.integers(2**32)))
@@ -65,16 +85,33 @@ def densify(sample: Sample, choice: Densify) -> Sample:
     return replace(sample, image=np.rint(image).astype(np.uint8))
 
 
+def haze(sample: Sample, choice: Haze) -> Sample:
+    """Lay ground glass over parts of the lungs; the slice comes back unchanged where its lungs are not known."""
+    if sample.lung is None or not (sample.lung == 255).any():
+        return sample
+    lung = sample.lung == 255
+    relief = _noise(lung.shape, choice.grain_px, choice.seed)
+    mask = lung & (relief >= np.quantile(relief[lung], 1.0 - choice.coverage)) & (sample.lesion != UNKNOWN)
+    grain = np.clip(1.0 + 0.2 * _noise(lung.shape, 2.0, choice.seed + 1), 0.2, 1.8)
+    image = sample.image + choice.amount_gray * grain * _soft(mask) * lung
+    lesion = np.where(mask, np.uint8(255), sample.lesion)
+    return replace(sample, image=np.clip(np.rint(image), 0, 255).astype(np.uint8), lesion=lesion)
+
+
 def _soft(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     return np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), SOFT_EDGE_PX), np.float32)
 
 
 def _patches(shape: tuple[int, ...], choice: Densify) -> NDArray[np.float32]:
     """Return (H, W) float32 in 0.0 ... 1.0: smooth noise, so that ground glass stays between dense parts."""
-    noise = np.random.default_rng(choice.seed).standard_normal(shape, dtype=np.float32)
-    smooth = np.asarray(cv2.GaussianBlur(noise, (0, 0), choice.grain_px), np.float32)
-    spread = float(smooth.std())
-    return np.asarray(np.clip(0.6 + 0.4 * smooth / max(spread, 1e-6), 0.0, 1.0), np.float32)
+    return np.asarray(np.clip(0.6 + 0.4 * _noise(shape, choice.grain_px, choice.seed), 0.0, 1.0), np.float32)
+
+
+def _noise(shape: tuple[int, ...], grain_px: float, seed: int) -> NDArray[np.float32]:
+    """Return (H, W) float32: smooth noise of mean about 0 and standard deviation 1, in patches of `grain_px`."""
+    noise = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+    smooth = np.asarray(cv2.GaussianBlur(noise, (0, 0), grain_px), np.float32)
+    return np.asarray(smooth / max(float(smooth.std()), 1e-6), np.float32)
 
 
 def graft(sample: Sample, donor: Sample, choice: Graft) -> Sample:

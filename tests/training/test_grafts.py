@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.training.drawn import draw_sample
-from training.grafts import Densify, Graft, densify, draw_densify, draw_graft, graft
+from training.grafts import Densify, Graft, Haze, densify, draw_densify, draw_graft, draw_haze, graft, haze
 from training.sample import UNKNOWN, Sample
 
 DENSE = Densify(amount=1.0, grain_px=8.0, seed=3)
@@ -111,8 +111,40 @@ def test_without_lungs_or_without_lesions_there_is_no_graft() -> None:
     assert graft(sample, healthy(), PLAIN) is sample
 
 
+FOG = Haze(amount_gray=40.0, coverage=0.5, grain_px=6.0, seed=1)
+
+
+@pytest.mark.parametrize("coverage", [0.1, 0.5, 0.9])
+def test_haze_covers_its_share_of_the_lung_and_is_marked_as_lesion(coverage: float) -> None:
+    sample = healthy()
+    after = haze(sample, replace(FOG, coverage=coverage))
+    assert sample.lung is not None
+    assert np.count_nonzero(after.lesion) / np.count_nonzero(sample.lung) == pytest.approx(coverage, abs=0.01)
+    assert not after.lesion[sample.lung == 0].any()
+    assert np.array_equal(after.image[sample.lung == 0], sample.image[sample.lung == 0])
+
+
+def test_haze_is_as_bright_as_it_says() -> None:
+    sample = healthy()
+    after = haze(sample, replace(FOG, coverage=0.9))
+    lung = sample.lung == 255
+    assert (after.image >= sample.image).all()
+    # Softened at the edges, where a part of the lung is left free.
+    assert 25 < (after.image[lung].astype(float) - sample.image[lung]).mean() < 40
+
+
+def test_haze_needs_lungs_and_leaves_what_nobody_knows() -> None:
+    lungless = replace(healthy(), lung=None)
+    assert haze(lungless, FOG) is lungless
+    unknown = healthy()
+    unknown.lesion[:] = UNKNOWN
+    assert (haze(unknown, FOG).lesion == UNKNOWN).all()
+
+
 def test_what_is_drawn_stays_in_its_range() -> None:
     rng = np.random.default_rng(0)
     grafts, dense = [draw_graft(rng) for _ in range(200)], [draw_densify(rng) for _ in range(200)]
     assert all(0.6 <= one.scale <= 1.8 and 0.0 <= one.position < 1.0 for one in grafts)
+    hazes = [draw_haze(rng) for _ in range(200)]
+    assert all(0.05 <= one.coverage <= 0.9 and 17.0 <= one.amount_gray <= 76.0 for one in hazes)
     assert all(0.2 <= one.amount <= 0.95 and 4.0 <= one.grain_px <= 30.0 for one in dense)
