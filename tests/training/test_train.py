@@ -14,10 +14,11 @@ from model.network import DEFAULT, build_network
 from tests.training.drawn import write_data
 from tests.training.interrupt import Interrupt, Interrupted
 from training import train as training
-from training.config import Config, Stage
+from training.config import Config, Extra, Stage
 from training.dataset import SliceBatches, read_manifest, read_sample
 from training.metrics import PooledOverlap
-from training.train import CosineWithWarmup, main, read_history, train
+from training.mixture import Mixture
+from training.train import CosineWithWarmup, Material, main, read_history, train
 
 STAGE = Stage(size=32, epochs=2, batch_size=2, learning_rate=1e-2)
 CONFIG = Config("index.csv", (STAGE,), seed=1)
@@ -46,7 +47,7 @@ def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "build_network", build_small)
 
 
-def train_until(workdir: Path, data: Path, interrupt: Interrupt, *, position: int) -> None:
+def train_until(workdir: Path, data: Path, interrupt: Interrupt, *, position: int, config: Config = CONFIG) -> None:
     """Train with one more callback, at a position as in list.insert, until it stops the run."""
     original = training._callbacks
     callbacks: list[keras.callbacks.Callback] = []
@@ -59,7 +60,7 @@ def train_until(workdir: Path, data: Path, interrupt: Interrupt, *, position: in
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(training, "_callbacks", with_interrupt)
         with pytest.raises(Interrupted):
-            train(CONFIG, workdir, data=data, verbose=0)
+            train(config, workdir, data=data, verbose=0)
     # What the end of the process does.
     next(one for one in callbacks if isinstance(one, keras.callbacks.CSVLogger)).csv_file.close()
 
@@ -192,6 +193,51 @@ def test_it_refuses_a_folder_that_holds_a_run(data: Path, tmp_path: Path) -> Non
         train(config, tmp_path, data=data, verbose=0)
     with pytest.raises(ValueError, match="config.json is of another configuration"):
         train(replace(config, patience=3), tmp_path, data=data, resume=True, verbose=0)
+
+
+@pytest.mark.usefixtures("small_network")
+def test_a_fold_validates_and_further_slices_train(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    materials = []
+
+    def watch(config: Config, stage: Stage, folder: Path, material: Material, **_: Any) -> Path:
+        materials.append(material)
+        folder.mkdir(parents=True)
+        (folder / "best.weights.h5").touch()
+        return folder / "best.weights.h5"
+
+    monkeypatch.setattr(training, "_train_stage", watch)
+    further = write_data(tmp_path / "further", train=3, val=0)
+    config = replace(CONFIG, hold_out="fold=1/2", extra=(Extra(str(further), 0.5),), slices_per_epoch=8)
+    train(config, tmp_path / "run", data=data, verbose=0)
+    (material,) = materials
+    # Two patients of two slices each train in the manifest; one of them is held out. Three further slices train.
+    assert (len(material.training), len(material.validation)) == (2 + 3, 2)
+    assert material.mixture == Mixture((2, 3), (4, 4))
+
+
+@pytest.mark.usefixtures("small_network")
+def test_a_run_begins_with_the_weights_that_it_is_given(data: Path, tmp_path: Path) -> None:
+    first = train(CONFIG, tmp_path / "first", data=data, verbose=0)
+    still = replace(STAGE, epochs=1, learning_rate=1e-12)
+    config = replace(CONFIG, stages=(still,), start_from=str(first), averaging=0.9)
+    second = train(config, tmp_path / "second", data=data, verbose=0)
+    assert weights(second)[0] == pytest.approx(weights(first)[0], abs=1e-6)
+
+
+@pytest.mark.usefixtures("small_network")
+def test_a_resumed_run_keeps_its_average(data: Path, tmp_path: Path) -> None:
+    config = replace(CONFIG, averaging=0.9)
+    train(config, tmp_path / "whole", data=data, verbose=0)
+    train_until(tmp_path / "cut", data, Interrupt(before=1), position=99, config=config)
+    train(config, tmp_path / "cut", data=data, resume=True, verbose=0)
+    whole, cut = (read_history(tmp_path / run / LOG)[-1] for run in ("whole", "cut"))
+    assert float(cut["val_loss"]) == pytest.approx(float(whole["val_loss"]), rel=1e-3)
+
+
+def test_an_unknown_architecture_is_refused_at_once(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="vgg"):
+        train(replace(CONFIG, arch="vgg"), tmp_path / "run", data=data, verbose=0)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_mistyped_data_folder_leaves_no_run_behind(tmp_path: Path) -> None:
