@@ -151,7 +151,7 @@ def _uncertainty(found: Report) -> str:
 
 def _robustness(found: Report) -> str:
     lasts = {name: list(points.values())[-1] for name, points in found["dice"].items()}
-    plain = next(iter(found["dice"].values()))["0"]
+    plain = next(iter(next(iter(found["dice"].values())).values()))
     worst = ", ".join(f"{name} {three_digits(dice)}" for name, dice in lasts.items())
     return (
         f"**Robustness**, {found['slices']} slices with lesion: pooled Dice {three_digits(plain)} as they are, "

@@ -17,7 +17,7 @@ from training.dataset import read_sample
 from training.results import SliceResult
 
 WORST = 20
-SIDE_PX = 320
+SIDE_PX = 256
 GAP_PX = 4
 
 RgbImage = NDArray[np.uint8]

@@ -26,11 +26,15 @@ WORDS = ("R", "SUPINE", "WL -500", "WW 1500", "TH 1.0", "IM 42", "FINDING", "512
 
 @dataclass(frozen=True)
 class Perturbation:
-    """What is done to a picture, at five strengths from weak to strong; `unit` says what a strength is."""
+    """What is done to a picture, at five strengths from weak to strong.
+
+    `unit` says what a strength is, `none` which strength leaves the picture as it is.
+    """
 
     apply: Callable[[Sample, float], Sample]
     strengths: tuple[float, float, float, float, float]
     unit: str
+    none: float = 0.0
 
 
 def add_noise(sample: Sample, strength: float) -> Sample:
@@ -77,11 +81,11 @@ def burn_in_text(sample: Sample, strength: float) -> Sample:
 PERTURBATIONS: dict[str, Perturbation] = {
     "noise": Perturbation(add_noise, (4.0, 8.0, 16.0, 24.0, 32.0), "standard deviation, gray values of 255"),
     "blur": Perturbation(blur, (0.5, 1.0, 1.5, 2.0, 3.0), "standard deviation, pixels"),
-    "contrast": Perturbation(raise_contrast, (1.1, 1.2, 1.4, 1.6, 2.0), "factor about the middle gray"),
+    "contrast": Perturbation(raise_contrast, (1.1, 1.2, 1.4, 1.6, 2.0), "factor about the middle gray", none=1.0),
     "window shift": Perturbation(shift_window, (5.0, 10.0, 20.0, 30.0, 40.0), "gray values subtracted, of 255"),
     "JPEG": Perturbation(compress, (25.0, 50.0, 70.0, 80.0, 90.0), "100 less the quality"),
     "rotation": Perturbation(rotate, (5.0, 10.0, 20.0, 30.0, 45.0), "degrees"),
-    "down-sampling": Perturbation(shrink, (1.5, 2.0, 3.0, 4.0, 6.0), "factor of the side"),
+    "down-sampling": Perturbation(shrink, (1.5, 2.0, 3.0, 4.0, 6.0), "factor of the side", none=1.0),
     "burned-in text": Perturbation(burn_in_text, (1.0, 2.0, 4.0, 8.0, 16.0), "words over the picture"),
 }
 """By name. One gray value is 5.9 HU in the window of 1,500 HU that the scans are stored in."""
@@ -90,7 +94,7 @@ PERTURBATIONS: dict[str, Perturbation] = {
 def measure_robustness(
     engine: Engine, rows: Sequence[Row], *, threshold: float, size: int
 ) -> dict[str, list[tuple[float, float]]]:
-    """Return, for each perturbation, (strength, pooled lesion Dice) of the rows; strength 0.0 is the picture as it is.
+    """Return, for each perturbation, (strength, pooled lesion Dice) of the rows, the pictures as they are first.
 
     Raises
     ------
@@ -102,7 +106,7 @@ def measure_robustness(
     plain = _pooled_dice(engine, samples, threshold=threshold, size=size)
     curves: dict[str, list[tuple[float, float]]] = {}
     for name, perturbation in PERTURBATIONS.items():
-        curves[name] = [(0.0, plain)]
+        curves[name] = [(perturbation.none, plain)]
         for strength in perturbation.strengths:
             changed = [perturbation.apply(sample, strength) for sample in samples]
             curves[name].append((strength, _pooled_dice(engine, changed, threshold=threshold, size=size)))
