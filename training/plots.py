@@ -83,13 +83,15 @@ def draw_confusion(pooled: Overlap) -> Figure:
     )
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure, axes = _axes("called", "drawn")
-    axes.imshow(shares, cmap=COLOUR_MAP, vmin=0.0, vmax=1.0)
+    # Not imshow, which would put a bitmap into the SVG.
+    axes.pcolormesh(shares, cmap=COLOUR_MAP, vmin=0.0, vmax=1.0)
+    axes.invert_yaxis()
     for (row, column), share in np.ndenumerate(shares):
         ink = "black" if share > 0.5 else "white"
-        label = f"{share:.2%}\n{counts[row, column]:,} px"
-        axes.text(column, row, label, ha="center", va="center", color=ink, fontsize=11)
+        label = f"{100 * share:.2f} %\n{counts[row, column]:,} px"
+        axes.text(column + 0.5, row + 0.5, label, ha="center", va="center", color=ink, fontsize=11)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_ticks([0, 1], ["no lesion", "lesion"])
+        axis.set_ticks([0.5, 1.5], ["no lesion", "lesion"])
     axes.tick_params(length=0)
     return figure
 

@@ -140,4 +140,4 @@ def test_it_refuses_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match=r"probability \(2,\) and truth \(3,\) differ"):
         count_probabilities(np.zeros(2, np.float32), np.zeros(3, np.bool_))
     with pytest.raises(ValueError, match="truth must be bool, got uint8"):
-        count_probabilities(np.zeros(2, np.float32), np.zeros(2, np.uint8))  # type: ignore[arg-type]
+        count_probabilities(np.zeros(2, np.float32), np.zeros(2, np.uint8))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from model.engine import Identity
 from tests.training.drawn import write_data, write_manifest, write_png
 from training import evaluate as evaluation
 from training.dataset import Row, read_manifest
-from training.evaluate import evaluate, main
-from training.report import Summary, summarise, summarise_by, write_report
+from training.evaluate import describe_manifest, evaluate, main, read_stages
+from training.groups import by_patient
+from training.report import Evaluation, write_report
+from training.results import Summary, summarise
 
 FloatArray = NDArray[np.float32]
 SIZE = 32
@@ -134,12 +137,46 @@ def test_nothing_called_where_no_lung_is_found_is_clean(tmp_path: Path) -> None:
 
 
 def test_groups_are_summed_up_apart(rows: list[Row]) -> None:
-    by_patient = summarise_by(evaluate(FakeEngine(), rows, size=SIZE), lambda row: row.patient)
-    assert list(by_patient) == ["a1", "b1", "b2"]
-    assert by_patient["a1"].lesion_precision == pytest.approx(6 / 8)
-    assert by_patient["b1"].lesion_dice == 0.0
-    assert math.isnan(by_patient["b2"].lesion_dice)
-    assert math.isnan(by_patient["b2"].mean_slice_dice)
+    found = {name: summarise(group) for name, group in by_patient(evaluate(FakeEngine(), rows, size=SIZE)).items()}
+    assert list(found) == ["a1", "b1", "b2"]
+    assert found["a1"].lesion_precision == pytest.approx(6 / 8)
+    assert found["b1"].lesion_dice == 0.0
+    assert math.isnan(found["b2"].lesion_dice)
+    assert math.isnan(found["b2"].mean_slice_dice)
+
+
+def test_lesions_areas_and_outlines_are_as_computed_by_hand(rows: list[Row]) -> None:
+    summary = summarise(evaluate(FakeEngine(), rows, size=SIZE))
+    # Two lesions, both touched; one false one, on the third of four slices.
+    assert (summary.lesion_sensitivity, summary.true_lesions, summary.false_lesions_per_slice) == (1.0, 2, 0.25)
+    # In rows of 20 pixels, called less drawn: 4 - 6, 4 - 2, 1 - 0, 0 - 0.
+    assert summary.area_bias_px == pytest.approx(20 * (-2 + 2 + 1) / 4)
+    # Both outlines lie within two rows of each other.
+    assert (summary.surface_dice, summary.hd95_slices) == (1.0, 2)
+    assert summary.hd95_px == pytest.approx(2.0)
+    pixels = 4 * SIZE * SIZE
+    assert summary.lesion_accuracy == pytest.approx(1 - 20 * (2 + 2 + 1) / pixels)
+    assert summary.lesion_specificity == pytest.approx(1 - 20 * (2 + 1) / (pixels - 20 * 8))
+
+
+def test_slices_with_and_without_lesion_are_told_apart(rows: list[Row]) -> None:
+    # The healthy slice with a called row looks exactly like the others: two ties and two in order.
+    assert summarise(evaluate(FakeEngine(), rows, size=SIZE)).finding_auc == pytest.approx((0.5 + 0.5 + 1 + 1) / 4)
+
+
+def test_pixels_near_lesions_are_counted_apart(rows: list[Row]) -> None:
+    found = evaluate(FakeEngine(), rows, size=SIZE)
+    for result in found:
+        assert result.histogram.negatives + result.histogram.positives == SIZE * SIZE
+        assert result.near.positives == result.histogram.positives
+        assert result.near.negatives < result.histogram.negatives
+    assert found[3].near.negatives == 0
+
+
+def test_flips_are_read_where_they_are_asked_for(rows: list[Row]) -> None:
+    assert all(math.isnan(result.disagreement) for result in evaluate(FakeEngine(), rows, size=SIZE))
+    # A network that looks at each pixel alone does not care for flips.
+    assert all(result.disagreement == 0.0 for result in evaluate(FakeEngine(), rows, size=SIZE, flips=True))
 
 
 def test_a_network_without_lung_channel_has_no_lung_figures(rows: list[Row]) -> None:
@@ -186,21 +223,35 @@ def test_it_refuses_to_evaluate_nothing() -> None:
         evaluate(FakeEngine(), [], size=SIZE)
 
 
+ABOUT = {
+    "model_id": "fake",
+    "sha256": "abc",
+    "weights": "w.h5",
+    "manifest": "index.csv",
+    "split": "val",
+    "threshold": 0.5,
+    "size": SIZE,
+}
+
+
 def test_the_report_is_written(rows: list[Row], tmp_path: Path) -> None:
-    write_report(evaluate(FakeEngine(), rows, size=SIZE), tmp_path / "out", {"model_id": "fake"})
+    written = write_report(Evaluation(ABOUT, evaluate(FakeEngine(), rows, size=SIZE)), tmp_path / "out")
     report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report == written
     assert report["model_id"] == "fake"
-    assert report["overall"]["all"]["lesion_dice"] == pytest.approx(12 / 17)
+    assert report["overall"]["all"]["lesion_dice"] == round(12 / 17, 4)
     assert set(report["overall"]["all"]) == set(Summary.__dataclass_fields__)
     assert list(report["by_source"]) == ["a", "b"]
     assert report["by_patient"]["b2"]["lesion_dice"] is None
+    low, high = report["intervals"]["lesion_dice"]
+    assert 0.0 <= low <= 0.7059 <= high <= 1.0
     table = (tmp_path / "out" / "report.md").read_text()
-    assert "| all | 0.706 | 0.545 | 0.667 | 0.750 | 0.857 (2) | 0.733 (2, 2) | 0.500 |" in table
-    assert "| b2 | – | – | – | – | – (0) | – (0, 1) | 1.000 |" in table
+    assert "| Lesion Dice, pooled | 0.706 |" in table
+    assert "| b2 | 1 (0) | – | – | – | – | – | – | – | – | 0.000 | 1.000 | – |" in table
 
 
 def test_a_row_is_written_for_each_slice(rows: list[Row], tmp_path: Path) -> None:
-    write_report(evaluate(FakeEngine(), rows, size=SIZE), tmp_path, {})
+    write_report(Evaluation(ABOUT, evaluate(FakeEngine(), rows, size=SIZE)), tmp_path)
     with (tmp_path / "slices.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert [line["image"] for line in lines] == ["one.png", "two.png", "three.png", "four.png"]
@@ -208,17 +259,71 @@ def test_a_row_is_written_for_each_slice(rows: list[Row], tmp_path: Path) -> Non
     assert lines[1]["called_px"] == "80"
     assert lines[1]["true_positive_px"] == "40"
     assert lines[1]["false_positive_px"] == "40"
+    assert lines[1]["found_lesions"] == "1"
     assert lines[2]["lung_dice"] == ""
 
 
-def test_the_command_reports_on_one_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The command line for a drawn data set and a network that needs no file."""
     monkeypatch.setattr(evaluation, "load_engine", lambda weights: FakeEngine())
-    manifest = write_data(tmp_path, train=2, val=3)
-    options = ["--weights", "w.h5", "--manifest", str(manifest), "--out", str(tmp_path / "out"), "--size", "64"]
-    main([*options, "--threshold", "0.4"])
+    manifest = write_data(tmp_path, train=2, val=4)
+    return ["--weights", "w.xml", "--manifest", str(manifest), "--out", str(tmp_path / "out"), "--size", "64"]
+
+
+def test_the_command_reports_on_one_split(drawn: list[str], tmp_path: Path) -> None:
+    main([*drawn, "--threshold", "0.4"])
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert (report["model_id"], report["sha256"], report["threshold"]) == ("fake", "abc", 0.4)
-    assert report["overall"]["all"]["lesion_slices"] == 3
+    assert report["overall"]["all"]["lesion_slices"] == 4
+    assert report["uncertainty"]["mean_disagreement"] == 0.0
+    # No Keras weights lie beside w.xml, and no robustness was asked for.
+    assert "explanation" not in report
+    assert "robustness" not in report
+
+
+def test_the_page_shows_the_slices_unless_told_not_to(drawn: list[str], tmp_path: Path) -> None:
+    main([*drawn, "--no-flips"])
+    page = (tmp_path / "out" / "report.html").read_text()
+    # Best, median and four worst.
+    assert page.count("data:image/png;base64,") == 6
+    main([*drawn, "--no-flips", "--no-pictures", "--robustness", "2"])
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "data:image" not in page
+    assert "<img" not in page
+
+
+def test_the_page_needs_nothing_else(drawn: list[str], tmp_path: Path) -> None:
+    main(drawn)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert not re.findall(r"(?:src|href)=[\"'](?!data:|#)", page)
+    assert "@import" not in page
+    assert str(tmp_path) not in page.replace(str(tmp_path / "index.csv"), "")
+
+
+def test_the_same_slices_give_the_same_report(drawn: list[str], tmp_path: Path) -> None:
+    def write() -> list[bytes]:
+        main([*drawn, "--no-flips", "--no-pictures"])
+        return [file.read_bytes() for file in sorted((tmp_path / "out").iterdir())]
+
+    assert write() == write()
+
+
+def test_learning_curves_come_from_the_training_folder(drawn: list[str], tmp_path: Path) -> None:
+    stage = tmp_path / "run" / "stage1-64"
+    stage.mkdir(parents=True)
+    (stage / "log.csv").write_text(
+        "epoch,loss,val_loss,lesion_dice,val_lesion_dice\n0,1,1.1,0.2,0.1\n1,0.5,0.7,0.6,0.4\n"
+    )
+    assert [row["loss"] for row in read_stages(tmp_path / "run")["stage1-64"]] == ["1", "0.5"]
+    assert read_stages(None) == {}
+    main([*drawn, "--no-flips", "--no-pictures", "--workdir", str(tmp_path / "run")])
+    assert "Loss and lesion Dice of each epoch" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_manifest_is_stated_relative_to_the_scans(tmp_path: Path) -> None:
+    assert describe_manifest(tmp_path / "set" / "index.csv", tmp_path) == "set/index.csv"
+    assert describe_manifest(Path("elsewhere/index.csv"), tmp_path) == "elsewhere/index.csv"
 
 
 def test_the_command_refuses_a_split_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
