@@ -1,4 +1,4 @@
-"""A stand-in for a network, and results as evaluation gives them."""
+"""Stand-ins for a network, four slices to be counted by hand, and results as evaluation gives them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.engine import Identity
-from tests.training.drawn import draw_sample
+from tests.training.drawn import draw_sample, write_manifest, write_png
 from training.appearance import Appearance
 from training.curves import count_probabilities
-from training.dataset import Row
+from training.dataset import Row, read_manifest
 from training.lesions import count_lesions
 from training.metrics import overlap
 from training.results import SliceResult
 from training.surfaces import compare_surfaces
 
 FloatArray = NDArray[np.float32]
+SIZE = 32
 
 
 class BrightEngine:
@@ -29,6 +30,49 @@ class BrightEngine:
     def predict(self, batch: FloatArray) -> FloatArray:
         both = np.concatenate([batch >= 0.6, batch >= 0.2], axis=-1)
         return both[..., : len(self.channels)].astype(np.float32)
+
+
+class FakeEngine:
+    """Calls lesion what is brighter than 0.6, lung what is brighter than 0.3."""
+
+    identity = Identity("fake", "abc")
+    channels: tuple[str, ...] = ("lesion", "lung")
+
+    def predict(self, batch: FloatArray) -> FloatArray:
+        both = np.concatenate([batch >= 0.6, batch >= 0.3], axis=-1)
+        return both[..., : len(self.channels)].astype(np.float32)
+
+
+def mask(rows: int, columns: int) -> NDArray[np.uint8]:
+    """(32, 32), the upper left rows and columns marked."""
+    marked = np.zeros((SIZE, SIZE), np.uint8)
+    marked[:rows, :columns] = 255
+    return marked
+
+
+def line(folder: Path, name: str, patient: str, *, called: int, lesion: int, lung: int | None) -> dict[str, object]:
+    """A slice in whose 20 × 20 lung the first `called` rows look like lesion; the masks have `lesion`, `lung` rows."""
+    image = np.maximum(mask(20, 20) // 2, mask(called, 20))
+    return {
+        "image": write_png(folder / f"{name}.png", image),
+        "mask": write_png(folder / f"{name}_m.png", mask(lesion, 20)),
+        "lung": "" if lung is None else write_png(folder / f"{name}_l.png", mask(lung, 20)),
+        "source": patient[0],
+        "patient": patient,
+        "slice": 0,
+        "split": "val",
+    }
+
+
+def four_rows(folder: Path) -> list[Row]:
+    """Two slices with lesion, one of another source that is healthy but called, and one that is clean."""
+    lines = [
+        line(folder, "one", "a1", called=4, lesion=6, lung=20),
+        line(folder, "two", "a1", called=4, lesion=2, lung=10),
+        line(folder, "three", "b1", called=1, lesion=0, lung=None),
+        line(folder, "four", "b2", called=0, lesion=0, lung=None),
+    ]
+    return read_manifest(write_manifest(folder / "index.csv", lines))
 
 
 def result(
