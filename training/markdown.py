@@ -101,7 +101,7 @@ def headline_table(report: Report) -> str:
 
 
 def groups_table(report: Report, groupings: Sequence[str]) -> str:
-    """Return the figures of each group of some of GROUPINGS, one after the other; of several, rows name the grouping."""
+    """Return the figures of each group of some of GROUPINGS, in turn; of several, each row names its grouping."""
     titles = {name: f"{GROUPINGS[name].title}: " if len(groupings) > 1 else "" for name in groupings}
     rows = [[titles[name] + row[0], *row[1:]] for name in groupings for row in group_rows(report[name])]
     return table(["", "Slices (with lesion)", *COLUMNS.values()], rows)
