@@ -37,12 +37,12 @@ def test_figures_stand_between_the_comments(tmp_path: Path) -> None:
     about = {"model_id": "m", "sha256": "s", "weights": "w", "manifest": "i.csv", "split": "val", "threshold": 0.5}
     results = [result(number, patient=f"p{number}", missed_rows=number, disagreement=number / 9) for number in range(4)]
     report = write_report(Evaluation(about, results), tmp_path)
-    (tmp_path / "card.md").write_text(f"# Card\n\n{BEGIN}\nold\n{END}\n\nEnd\n", encoding="utf-8")
+    (tmp_path / "card.md").write_text(f"# Card\n\n{BEGIN}\noutdated\n{END}\n\nEnd\n", encoding="utf-8")
     main(["--report", str(tmp_path / "report.json"), "--card", str(tmp_path / "card.md")])
     card = (tmp_path / "card.md").read_text(encoding="utf-8")
     assert card == f"# Card\n\n{BEGIN}\n{figures_block(report)}\n{END}\n\nEnd\n"
     assert "| Lesion Dice, pooled |" in card
-    assert "old" not in card
+    assert "outdated" not in card
 
 
 @pytest.mark.parametrize("card", ["# Card\n", f"{BEGIN}\n", f"{END}\n{BEGIN}\n"])
