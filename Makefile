@@ -1,6 +1,7 @@
 # make serve    serve on http://127.0.0.1:8000 (HOST, PORT from the environment)
 # make test     checks, tests and coverage
 # make install  build .venv with everything
+# make report   measure the shipped weights, rebuild docs/report and the figures of MODEL_CARD.md; needs the scans
 # make check    format, lint, types; changes nothing
 # make fix      format, and mend what the linter can
 
@@ -12,7 +13,7 @@ export HOST PORT
 BIN := .venv/bin
 SOURCES := app.py wsgi.py gunicorn.conf.py model webapp training tests
 
-.PHONY: serve test install check fix
+.PHONY: serve test install report check fix
 
 serve: .venv/serve.done
 	$(BIN)/gunicorn --config gunicorn.conf.py wsgi:app
@@ -21,6 +22,13 @@ test: check
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 install: .venv/all.done
+
+# How many slices each perturbation is tried on.
+ROBUSTNESS ?= 24
+
+report: .venv/all.done
+	$(BIN)/python -m training.evaluate --no-pictures --robustness $(ROBUSTNESS) --out docs/report
+	$(BIN)/python -m training.model_card
 
 check: .venv/all.done
 	$(BIN)/ruff format --check $(SOURCES)

@@ -37,7 +37,7 @@ def fill_card(card: Path, workdir: Path, report: Path, *, data: Path = DATA_FOLD
     if figures["sha256"] not in content["sha256"].values():
         raise ValueError(f"{report} is of weights with SHA-256 {figures['sha256']}, which {card} does not list")
     manifest = data / config["manifest"]
-    if (Path(figures["manifest"]).resolve(), figures["split"]) != (manifest.resolve(), "val"):
+    if ((data / figures["manifest"]).resolve(), figures["split"]) != (manifest.resolve(), "val"):
         raise ValueError(f"{report} is of {figures['manifest']}, {figures['split']}; the run's is {manifest}, val")
     content |= {
         "licence": LICENCE,
@@ -78,17 +78,14 @@ def describe_epochs(workdir: Path) -> list[dict[str, Any]]:
 
 
 def describe_figures(report: dict[str, Any]) -> dict[str, Any]:
-    """Return the figures of a report at four digits, by patient, by source and overall."""
+    """Return the figures of a report by patient, by source and overall, and the temperature that was fitted."""
     return {
         "threshold": report["threshold"],
-        "overall": _rounded(report["overall"]["all"]),
-        "sources": {name: _rounded(figures) for name, figures in report["by_source"].items()},
-        "patients": {name: _rounded(figures) for name, figures in report["by_patient"].items()},
+        "temperature": report["calibration"]["temperature"],
+        "overall": report["overall"]["all"],
+        "sources": report["by_source"],
+        "patients": report["by_patient"],
     }
-
-
-def _rounded(figures: dict[str, float | None]) -> dict[str, float | None]:
-    return {name: None if value is None else round(value, 4) for name, value in figures.items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -8,30 +8,53 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
-from model.engine import Engine, load_engine
+from model.engine import SHIPPED_WEIGHTS, Engine
 from model.findings import LUNG_THRESHOLD, Mask, lesion_mask
-from model.preprocess import INPUT_SIZE, preprocess, restore
-from training.dataset import Row, read_manifest, read_sample
+from model.network import ARCHITECTURES, DEFAULT, load_network
+from training.appearance import measure_appearance
+from training.calibration import near_lesions
+from training.curves import count_probabilities
+from training.dataset import DATA_FOLDER, Row, read_manifest, read_sample
+from training.finding import CANDIDATES
+from training.lesions import count_lesions
+from training.markdown import three_digits
 from training.metrics import overlap
-from training.report import SliceResult, summarise, three_digits, write_report
+from training.networks import load_any, reader
+from training.panels import draw_panels
+from training.report import SEED, Evaluation, write_report
+from training.results import SliceResult
+from training.robustness import measure_robustness, spread_evenly
+from training.sample import Sample
+from training.sanity import SLICES as SANITY_SLICES
+from training.sanity import Sanity, check_explanations, keras_weights_of
+from training.surfaces import compare_surfaces
+from training.train import read_history
+from training.uncertainty import flip_disagreement
+
+MANIFEST = DATA_FOLDER / "ct-lesions" / "index.csv"
 
 log = logging.getLogger(__name__)
 
+FloatArray = NDArray[np.float32]
+
 
 def evaluate(
-    engine: Engine, rows: Sequence[Row], *, threshold: float = 0.5, size: int = INPUT_SIZE
+    engine: Engine, rows: Sequence[Row], *, threshold: float = 0.5, quality: bool = False, flips: bool = False
 ) -> list[SliceResult]:
     """Hold a network's answers against the masks, slice by slice, at each slice's own height and width.
 
     Parameters
     ----------
     threshold : probability from which a pixel is lesion, above 0 and below 1.
-    size : side of the network's input in pixels.
+    quality : read each slice by the mean of four looks, see `model.look.look_closely`.
+    flips : measure the disagreement between flips too, which takes four more predictions per slice.
 
     Raises
     ------
@@ -41,22 +64,35 @@ def evaluate(
         raise ValueError("rows is empty: there is nothing to evaluate")
     if not 0.0 < threshold < 1.0:
         raise ValueError(f"threshold must be above 0 and below 1, got {threshold}")
-    return [
-        _evaluate_slice(engine, row, threshold=threshold, size=size) for row in tqdm(rows, unit="slice", disable=None)
-    ]
+    read = reader(engine, quality=quality)
+    results = []
+    for row in tqdm(rows, unit="slice", disable=None):
+        sample = read_sample(row)
+        result = _compare(row, sample, read(sample.image), threshold=threshold)
+        if flips:
+            result = replace(result, disagreement=flip_disagreement(engine, sample.image, threshold=threshold))
+        results.append(result)
+    return results
 
 
-def _evaluate_slice(engine: Engine, row: Row, *, threshold: float, size: int) -> SliceResult:
-    sample = read_sample(row)
-    shape = (sample.image.shape[0], sample.image.shape[1])
-    answer = restore(engine.predict(preprocess(sample.image, size=size)[np.newaxis])[0], shape)
-    called = lesion_mask(answer[..., 0], threshold)
-    lesion = overlap(sample.lesion > 0, called)
-    if "lung" not in engine.channels:
-        return SliceResult(row, lesion, None, None)
-    lung = answer[..., 1] >= LUNG_THRESHOLD
-    known = None if sample.lung is None else overlap(sample.lung > 0, lung)
-    return SliceResult(row, lesion, known, _called_share(called, lung))
+def _compare(row: Row, sample: Sample, answer: FloatArray, *, threshold: float) -> SliceResult:
+    """Compare a sample with (H, W, C) float32 probabilities: lesion and, where C is 2, lung."""
+    probability = np.ascontiguousarray(answer[..., 0])
+    truth, called = sample.lesion > 0, lesion_mask(probability, threshold)
+    lung = answer[..., 1] >= LUNG_THRESHOLD if answer.shape[-1] > 1 else None
+    near = near_lesions(truth, called)
+    return SliceResult(
+        row=row,
+        lesion=overlap(truth, called),
+        lung=None if lung is None or sample.lung is None else overlap(sample.lung > 0, lung),
+        called_share=None if lung is None else _called_share(called, lung),
+        surface=compare_surfaces(truth, called),
+        lesions=count_lesions(truth, called),
+        histogram=count_probabilities(probability, truth),
+        near=count_probabilities(probability[near], truth[near]),
+        scores={name: score(probability) for name, score in CANDIDATES.items()},
+        appearance=measure_appearance(sample.image),
+    )
 
 
 def _called_share(called: Mask, lung: Mask) -> float:
@@ -69,28 +105,101 @@ def _called_share(called: Mask, lung: Mask) -> float:
     return int(np.count_nonzero(called)) / area if area else 0.0
 
 
+def describe_manifest(manifest: Path, data: Path = DATA_FOLDER) -> str:
+    """Return a manifest's path as a report states it: relative to the folder of the scans, else as it was given."""
+    whole, folder = manifest.resolve(), data.resolve()
+    return whole.relative_to(folder).as_posix() if whole.is_relative_to(folder) else manifest.as_posix()
+
+
+def read_stages(workdir: Path | None) -> dict[str, list[dict[str, str]]]:
+    """Return the epochs of each stage of a training run, in order; none without a folder."""
+    if workdir is None:
+        return {}
+    return {folder.name: read_history(folder / "log.csv") for folder in sorted(workdir.glob("stage*-*"))}
+
+
+def check_sanity(weights: Path, results: Sequence[SliceResult], threshold: float) -> Sanity | None:
+    """Check the explanations of the Keras form of some weights on slices with lesion; None where there is none."""
+    keras_weights = keras_weights_of(weights)
+    rows = spread_evenly(_with_lesion(results), SANITY_SLICES)
+    if keras_weights is None or not rows:
+        return None
+    return check_explanations(load_network(keras_weights), rows, threshold=threshold, rng=np.random.default_rng(SEED))
+
+
+def _with_lesion(results: Sequence[SliceResult]) -> list[Row]:
+    return [result.row for result in results if result.lesion_px > 0]
+
+
+def measure(engine: Engine, rows: Sequence[Row], options: argparse.Namespace) -> Evaluation:
+    """Measure everything that the command line asks for."""
+    threshold, read = options.threshold, reader(engine, quality=options.quality)
+    results = evaluate(engine, rows, threshold=threshold, quality=options.quality, flips=options.flips)
+    chosen = spread_evenly(_with_lesion(results), options.robustness) if options.robustness else []
+    about = {
+        "model_id": engine.identity.model_id,
+        "sha256": engine.identity.sha256,
+        "weights": ", ".join(file.name for file in options.weights),
+        "manifest": describe_manifest(options.manifest),
+        "split": options.split,
+        "size": engine.input_size,
+        "quality": options.quality,
+        "threshold": threshold,
+    }
+    return Evaluation(
+        about=about,
+        results=results,
+        robustness=measure_robustness(read, chosen, threshold=threshold) if chosen else None,
+        robustness_slices=len(chosen),
+        sanity=check_sanity(options.weights[0], results, threshold) if options.arch == DEFAULT else None,
+        stages=read_stages(options.workdir),
+        panels=draw_panels(read, results, threshold=threshold) if options.pictures else (),
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, evaluate, write the report."""
-    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description="Measure weights on a data set.")
-    parser.add_argument("--weights", type=Path, required=True, help="what model.engine.load_engine reads")
-    parser.add_argument("--manifest", type=Path, required=True, help="a CSV as training.prepare writes it")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the report")
-    parser.add_argument("--split", default="val", help="which rows of the manifest (default: %(default)s)")
-    parser.add_argument("--threshold", type=float, default=0.5, help="of the lesion (default: %(default)s)")
-    parser.add_argument("--size", type=int, default=INPUT_SIZE, help="side of the input (default: %(default)s)")
+    parser = _parser()
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     rows = [row for row in read_manifest(options.manifest) if row.split == options.split]
     if not rows:
         parser.error(f"{options.manifest} has no row with split {options.split!r}")
-    engine = load_engine(options.weights)
-    results = evaluate(engine, rows, threshold=options.threshold, size=options.size)
-    about = {name: str(getattr(options, name)) for name in ("weights", "manifest", "split")}
-    about |= {"model_id": engine.identity.model_id, "sha256": engine.identity.sha256}
-    write_report(results, options.out, about | {"threshold": options.threshold, "size": options.size})
-    log.info(
-        "lesion Dice %s on %d slices, see %s", three_digits(summarise(results).lesion_dice), len(rows), options.out
+    engine = load_any(options.weights, arch=options.arch, size=options.size)
+    report = write_report(measure(engine, rows, options), options.out)
+    dice = three_digits(report["overall"]["all"]["lesion_dice"])
+    log.info("lesion Dice %s on %d slices, see %s", dice, len(rows), options.out)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description="Measure weights on a data set.")
+    add = parser.add_argument
+    add(
+        "--weights",
+        type=Path,
+        nargs="+",
+        default=[SHIPPED_WEIGHTS],
+        help="what model.engine.load_engine reads; several are averaged (default: the shipped ones)",
     )
+    add("--arch", default=DEFAULT, choices=sorted(ARCHITECTURES), help="of the network (default: %(default)s)")
+    add("--manifest", type=Path, default=MANIFEST, help="as training.prepare writes it (default: %(default)s)")
+    add("--out", type=Path, required=True, help="folder for the report")
+    add("--split", default="val", help="which rows of the manifest (default: %(default)s)")
+    add("--threshold", type=float, default=0.5, help="of the lesion (default: %(default)s)")
+    add("--size", type=int, help="side of the input (default: what the architecture is made for)")
+    add("--quality", action="store_true", help="read each slice by the mean of four looks")
+    add("--workdir", type=Path, help="folder of the training run, for its learning curves")
+    add("--robustness", type=int, default=0, metavar="N", help="perturb N slices with lesion (default: %(default)s)")
+    add(
+        "--flips",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="measure uncertainty: four more readings a slice",
+    )
+    add(
+        "--pictures", action=argparse.BooleanOptionalAction, default=True, help="show pixels of the scans in the report"
+    )
+    return parser
 
 
 if __name__ == "__main__":

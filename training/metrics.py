@@ -1,10 +1,10 @@
-"""Overlap of masks: Dice, IoU, precision and recall, in NumPy for evaluation and as Keras metrics for training.
+"""Overlap of masks: Dice, IoU, precision, recall and so on, in NumPy for evaluation and as Keras metrics for training.
 
 The empty-mask rule, written down once: where truth and prediction are both empty, Dice and IoU of that single pair are
 undefined and given as NaN (average with `nanmean`, and say how many were left out). Where exactly one is empty, both
 are 0. Precision is NaN where the prediction is empty (nothing was called, so nothing was called rightly or wrongly),
-recall where the truth is empty (nothing was there to be found). Pooled figures add the pixel counts of all slices
-first, so the rule matters only when all of them are empty.
+recall where the truth is empty (nothing was there to be found), specificity where the truth is full. Pooled figures add
+the pixel counts of all slices first, so the rule matters only when all of them are empty.
 """
 
 from __future__ import annotations
@@ -25,13 +25,20 @@ class Overlap:
     true_positive_px: int
     false_positive_px: int
     false_negative_px: int
+    true_negative_px: int = 0
 
     def __add__(self, other: Overlap) -> Overlap:
         return Overlap(
             self.true_positive_px + other.true_positive_px,
             self.false_positive_px + other.false_positive_px,
             self.false_negative_px + other.false_negative_px,
+            self.true_negative_px + other.true_negative_px,
         )
+
+    @property
+    def total_px(self) -> int:
+        """All pixels, of both classes."""
+        return self.true_positive_px + self.false_positive_px + self.false_negative_px + self.true_negative_px
 
     @property
     def dice(self) -> float:
@@ -55,6 +62,16 @@ class Overlap:
     def recall(self) -> float:
         """TP / (TP + FN), the share of the truth that was found; NaN where the truth is empty."""
         return _ratio(self.true_positive_px, self.true_positive_px + self.false_negative_px)
+
+    @property
+    def specificity(self) -> float:
+        """TN / (TN + FP), the share of what is no lesion that was left alone; NaN where the truth is full."""
+        return _ratio(self.true_negative_px, self.true_negative_px + self.false_positive_px)
+
+    @property
+    def accuracy(self) -> float:
+        """(TP + TN) / all pixels; near 1.0 wherever lesions are small, however bad the network. NaN without pixels."""
+        return _ratio(self.true_positive_px + self.true_negative_px, self.total_px)
 
 
 NO_PIXELS = Overlap(0, 0, 0)
@@ -80,7 +97,8 @@ def overlap(truth: NDArray[np.bool_], prediction: NDArray[np.bool_]) -> Overlap:
     if truth.dtype != np.bool_ or prediction.dtype != np.bool_:
         raise ValueError(f"masks must be bool, got {truth.dtype} and {prediction.dtype}")
     both = int(np.count_nonzero(truth & prediction))
-    return Overlap(both, int(np.count_nonzero(prediction)) - both, int(np.count_nonzero(truth)) - both)
+    called, there = int(np.count_nonzero(prediction)), int(np.count_nonzero(truth))
+    return Overlap(both, called - both, there - both, truth.size - called - there + both)
 
 
 def _ratio(numerator: int, denominator: int) -> float:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.engine import CHANNELS_BY_COUNT, Engine, Identity, file_sha256, load_ensemble
+from model.look import look, look_closely
 from model.network import DEFAULT, find_architecture, load_network
 from model.preprocess import INPUT_SIZE
+
+Reader = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+"""(H, W) uint8 -> (H, W, C) float32 probabilities."""
+
+
+def reader(engine: Engine, *, quality: bool = False) -> Reader:
+    """Return how pictures of 8 bits are read: by one look, or with `quality` by several (see `model.look`)."""
+    return partial(look_closely if quality else look, value_range=(0.0, 255.0), engine=engine)
 
 
 class TrainedEngine:

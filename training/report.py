@@ -1,7 +1,8 @@
-"""Results of slices -> figures -> report: what training.evaluate found, summed up and written down.
+"""What training.evaluate found -> report: summed up, drawn and written down.
 
-OUT/report.json   all figures, overall, by source and by patient; null where one is undefined
-OUT/report.md     the same as a table
+OUT/report.html   for people: figures, tables, sentences; one file that needs nothing else
+OUT/report.json   all figures, at four decimals; null where one is undefined
+OUT/report.md     the tables
 OUT/slices.csv    a row for each slice
 """
 
@@ -10,143 +11,181 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from training.dataset import Row
-from training.metrics import NO_PIXELS, Overlap
+import numpy as np
 
-CLEAN_SHARE = 0.01
-"""A slice without lesion is clean where at most this share of its lung is called lesion."""
+from training.bootstrap import DRAWS, Interval, bootstrap
+from training.calibration import (
+    NEAR_PX,
+    RELIABILITY_BINS,
+    brier_score,
+    expected_calibration_error,
+    fit_temperature,
+    negative_log_likelihood,
+)
+from training.curves import LOWER_EDGES, dice_by_threshold
+from training.figures import draw_figures
+from training.finding import CANDIDATES, FINDING_SCORE, operating_point, roc_of_scores
+from training.groups import GROUPINGS, NOT_MEASURABLE, by_patient
+from training.markdown import report_markdown
+from training.page import report_page
+from training.panels import Panel
+from training.results import SliceResult, pool, score_auc, summarise
+from training.robustness import PERTURBATIONS
+from training.sanity import Sanity
+from training.uncertainty import rank_correlation
+
+SEED = 0
+DECIMALS = 4
 
 
 @dataclass(frozen=True)
-class SliceResult:
-    """How one slice was read, in pixels of the slice. `lung` is None without a lung mask or a lung channel."""
+class Evaluation:
+    """Everything that was measured; what is None or empty was not."""
 
-    row: Row
-    lesion: Overlap
-    lung: Overlap | None
-    called_share: float | None  # of the predicted lung; None where the network has no lung channel
-
-    @property
-    def lesion_px(self) -> int:
-        """Pixels of lesion in the truth."""
-        return self.lesion.true_positive_px + self.lesion.false_negative_px
-
-    @property
-    def called_px(self) -> int:
-        """Pixels called lesion."""
-        return self.lesion.true_positive_px + self.lesion.false_positive_px
+    about: dict[str, Any]  # JSON values: model, data, threshold
+    results: Sequence[SliceResult]
+    robustness: Mapping[str, Sequence[tuple[float, float]]] | None = None
+    robustness_slices: int = 0
+    sanity: Sanity | None = None
+    stages: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
+    panels: Sequence[Panel] = ()
 
 
-@dataclass(frozen=True)
-class Summary:
-    """The figures of several slices. Those of the first block are pooled: pixel counts are added up, then divided.
-
-    Where a figure is undefined (see training.metrics) it is NaN; without a lung channel `clean_share` is NaN.
-    """
-
-    lesion_dice: float
-    lesion_iou: float
-    lesion_precision: float
-    lesion_recall: float
-    lung_dice: float
-    lung_slices: int  # with a lung mask: what lung_dice rests on
-    mean_slice_dice: float  # over the slices with lesion in the truth
-    lesion_slices: int  # what mean_slice_dice rests on
-    left_out_slices: int  # without lesion in the truth: left out of mean_slice_dice, counted in clean_share
-    clean_share: float  # of the slices without lesion in the truth, those with at most CLEAN_SHARE of the lung called
-
-
-def summarise(results: Sequence[SliceResult]) -> Summary:
-    """Sum up slices; an empty sequence gives NaN and zeros."""
-    pooled = sum((result.lesion for result in results), NO_PIXELS)
-    lungs = [result.lung for result in results if result.lung is not None]
-    ill = [result for result in results if result.lesion_px > 0]
-    shares = [result.called_share for result in results if result.lesion_px == 0 and result.called_share is not None]
-    return Summary(
-        lesion_dice=pooled.dice,
-        lesion_iou=pooled.iou,
-        lesion_precision=pooled.precision,
-        lesion_recall=pooled.recall,
-        lung_dice=sum(lungs, NO_PIXELS).dice,
-        lung_slices=len(lungs),
-        mean_slice_dice=_mean([result.lesion.dice for result in ill]),
-        lesion_slices=len(ill),
-        left_out_slices=len(results) - len(ill),
-        clean_share=_mean([float(share <= CLEAN_SHARE) for share in shares]),
-    )
+def build_report(evaluation: Evaluation, *, rng: np.random.Generator) -> dict[str, Any]:
+    """Return the content of report.json, rounded; `rng` resamples the patients."""
+    results = evaluation.results
+    patients = by_patient(results)
+    report = evaluation.about | {
+        "slices": len(results),
+        "patients": len(patients),
+        "overall": {"all": summarise(results).as_dict()},
+        "intervals": _intervals(bootstrap(patients, lambda drawn: summarise(drawn).as_dict(), rng=rng)),
+        "interval_draws": DRAWS,
+        "finding": _finding(results),
+        "calibration": _calibration(results),
+        "dice_by_threshold": _dice_by_threshold(results),
+        "uncertainty": _uncertainty(results),
+        "not_measurable": NOT_MEASURABLE,
+    }
+    for name, grouping in GROUPINGS.items():
+        report[name] = {group: summarise(found).as_dict() for group, found in grouping.split(results).items()}
+    if evaluation.robustness:
+        report["robustness"] = _robustness(evaluation.robustness, evaluation.robustness_slices)
+    if evaluation.sanity:
+        report["explanation"] = asdict(evaluation.sanity)
+    rounded: dict[str, Any] = _rounded(report)
+    return rounded
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else math.nan
-
-
-def summarise_by(results: Sequence[SliceResult], key: Callable[[Row], str]) -> dict[str, Summary]:
-    """Sum up the slices of each group apart, in the order of the groups' names."""
-    groups: defaultdict[str, list[SliceResult]] = defaultdict(list)
-    for result in results:
-        groups[key(result.row)].append(result)
-    return {name: summarise(groups[name]) for name in sorted(groups)}
-
-
-def write_report(results: Sequence[SliceResult], out: Path, about: dict[str, Any]) -> None:
-    """Write report.json, report.md and slices.csv; `about` says which model was run on what, by JSON values."""
+def write_report(evaluation: Evaluation, out: Path) -> dict[str, Any]:
+    """Write the four files and return the content of report.json."""
     out.mkdir(parents=True, exist_ok=True)
-    groups = {
-        "overall": {"all": summarise(results)},
-        "by_source": summarise_by(results, lambda row: row.source),
-        "by_patient": summarise_by(results, lambda row: row.patient),
-    }
-    report = about | {
-        kind: {name: _json_values(summary) for name, summary in group.items()} for kind, group in groups.items()
-    }
-    (out / "report.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    (out / "report.md").write_text(_markdown(groups, about), encoding="utf-8")
-    _write_slices(results, out / "slices.csv")
-
-
-def _json_values(summary: Summary) -> dict[str, float | None]:
-    # JSON has no NaN.
-    return {name: None if math.isnan(value) else value for name, value in asdict(summary).items()}
-
-
-def _markdown(groups: dict[str, dict[str, Summary]], about: dict[str, Any]) -> str:
-    facts = [f"- {name}: {value}" for name, value in about.items()]
-    header = (
-        "| | Lesion Dice | IoU | precision | recall | Lung Dice (slices) | Mean slice Dice (slices, left out) | Clean |"
+    report = build_report(evaluation, rng=np.random.default_rng(SEED))
+    drawings = draw_figures(
+        evaluation.results,
+        threshold=evaluation.about["threshold"],
+        robustness=evaluation.robustness,
+        stages=evaluation.stages,
     )
-    rows = [_markdown_row(name, summary) for group in groups.values() for name, summary in group.items()]
-    notes = (
-        "Lesion and lung figures are pooled: pixels of all slices are added up first. The mean slice Dice is over\n"
-        "slices with lesion in the truth; the others are left out. Clean: of the slices without lesion in the truth,\n"
-        f"those with at most {CLEAN_SHARE:.0%} of the predicted lung called lesion. –: undefined, the rule is in\n"
-        "training/metrics.py."
-    )
-    return "\n".join(["# Evaluation", "", *facts, "", header, "|---" * 8 + "|", *rows, "", notes, ""])
+    files = {
+        "report.json": json.dumps(report, indent=2, allow_nan=False) + "\n",
+        "report.md": report_markdown(report),
+        "report.html": report_page(report, drawings, evaluation.panels),
+    }
+    for name, content in files.items():
+        (out / name).write_text(content, encoding="utf-8")
+    _write_slices(evaluation.results, out / "slices.csv")
+    return report
 
 
-def _markdown_row(name: str, summary: Summary) -> str:
-    cells = [
-        name,
-        three_digits(summary.lesion_dice),
-        three_digits(summary.lesion_iou),
-        three_digits(summary.lesion_precision),
-        three_digits(summary.lesion_recall),
-        f"{three_digits(summary.lung_dice)} ({summary.lung_slices})",
-        f"{three_digits(summary.mean_slice_dice)} ({summary.lesion_slices}, {summary.left_out_slices})",
-        three_digits(summary.clean_share),
-    ]
-    return f"| {' | '.join(cells)} |"
+def _intervals(intervals: Mapping[str, Interval]) -> dict[str, list[float]]:
+    # The interval of a number of slices would only say how the patients were drawn.
+    return {
+        name: [interval.low, interval.high]
+        for name, interval in intervals.items()
+        if not name.endswith("_slices") and name != "true_lesions"
+    }
 
 
-def three_digits(value: float) -> str:
-    """Return a figure for people; a dash where it is undefined."""
-    return "–" if math.isnan(value) else f"{value:.3f}"
+def _finding(results: Sequence[SliceResult]) -> dict[str, Any]:
+    present = np.array([result.lesion_px > 0 for result in results], np.bool_)
+    found: dict[str, Any] = {
+        "score": FINDING_SCORE,
+        "slices_with_lesion": int(present.sum()),
+        "slices_without_lesion": int((~present).sum()),
+        "auc": {name: score_auc(results, name) for name in CANDIDATES},
+    }
+    if present.any() and not present.all():
+        scores = np.array([result.scores[FINDING_SCORE] for result in results], np.float64)
+        found["operating_point"] = asdict(operating_point(roc_of_scores(scores, present)))
+    return found
+
+
+def _calibration(results: Sequence[SliceResult]) -> dict[str, float]:
+    near = pool(result.near for result in results)
+    temperature = fit_temperature(near)
+    found: dict[str, float] = {
+        "near_px": NEAR_PX,
+        "bins": RELIABILITY_BINS,
+        "pixels": near.positives + near.negatives,
+        "temperature": temperature,
+    }
+    for suffix, value in (("", 1.0), ("_at_temperature", temperature)):
+        defined = not math.isnan(value)
+        for name, figure in (
+            ("expected_calibration_error", expected_calibration_error),
+            ("brier_score", brier_score),
+            ("negative_log_likelihood", negative_log_likelihood),
+        ):
+            found[name + suffix] = figure(near, temperature=value) if defined else math.nan
+    return found
+
+
+def _dice_by_threshold(results: Sequence[SliceResult]) -> dict[str, float]:
+    curve = dice_by_threshold(pool(result.histogram for result in results))
+    ascending = curve.y[::-1]
+    thresholds = [number / 20.0 for number in range(1, 20)]
+    # The nearest edge of a bin is at most 0.003 away.
+    return {f"{value:.2f}": float(ascending[np.argmin(np.abs(LOWER_EDGES - value))]) for value in thresholds}
+
+
+def _uncertainty(results: Sequence[SliceResult]) -> dict[str, float]:
+    measured = [r for r in results if not math.isnan(r.disagreement + r.lesion.dice)]
+    disagreement, dice = [r.disagreement for r in measured], [r.lesion.dice for r in measured]
+    ill = [r for r in measured if r.lesion_px > 0]
+    return {
+        "slices": len(measured),
+        "mean_disagreement": sum(disagreement) / len(measured) if measured else math.nan,
+        "spearman_with_dice": rank_correlation(disagreement, dice),
+        "slices_with_lesion": len(ill),
+        "spearman_with_dice_where_lesion": rank_correlation(
+            [r.disagreement for r in ill], [r.lesion.dice for r in ill]
+        ),
+    }
+
+
+def _robustness(curves: Mapping[str, Sequence[tuple[float, float]]], slices: int) -> dict[str, Any]:
+    return {
+        "slices": slices,
+        "units": {name: PERTURBATIONS[name].unit for name in curves},
+        "dice": {name: {f"{strength:g}": dice for strength, dice in points} for name, points in curves.items()},
+    }
+
+
+def _rounded(value: Any) -> Any:
+    """Return JSON values with floats at DECIMALS, NaN and infinity as None."""
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    if isinstance(value, float):
+        return round(value, DECIMALS) if math.isfinite(value) else None
+    return value
 
 
 def _write_slices(results: Sequence[SliceResult], file: Path) -> None:
@@ -158,6 +197,7 @@ def _write_slices(results: Sequence[SliceResult], file: Path) -> None:
 
 def _slice_values(result: SliceResult) -> dict[str, object]:
     """Return a row of slices.csv; csv writes None as an empty cell."""
+    histogram = summarise([result])
     return {
         "source": result.row.source,
         "patient": result.row.patient,
@@ -167,6 +207,18 @@ def _slice_values(result: SliceResult) -> dict[str, object]:
         "called_px": result.called_px,
         **asdict(result.lesion),
         "lesion_dice": result.lesion.dice,
+        "lesion_iou": result.lesion.iou,
+        "lesion_precision": result.lesion.precision,
+        "lesion_recall": result.lesion.recall,
+        "lesion_specificity": result.lesion.specificity,
+        "lesion_accuracy": result.lesion.accuracy,
+        "roc_auc": histogram.roc_auc,
+        "average_precision": histogram.average_precision,
+        **asdict(result.surface),
+        **{f"{name}_lesions": number for name, number in asdict(result.lesions).items()},
+        **result.scores,
+        **asdict(result.appearance),
+        "disagreement": result.disagreement,
         "lung_dice": None if result.lung is None else result.lung.dice,
         "called_share_of_lung": result.called_share,
     }

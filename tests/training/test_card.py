@@ -7,7 +7,7 @@ import pytest
 
 from training.card import fill_card
 
-FIGURES = {"lesion_dice": 0.123456, "lung_dice": None}
+FIGURES = {"lesion_dice": 0.1235, "lung_dice": None}
 
 
 @pytest.fixture
@@ -39,9 +39,10 @@ def card(tmp_path: Path) -> Path:
 def write_report(data: Path, **changes: object) -> Path:
     report = {
         "sha256": "abc",
-        "manifest": str(data / "index.csv"),
+        "manifest": "index.csv",
         "split": "val",
         "threshold": 0.5,
+        "calibration": {"temperature": 1.5},
         "overall": {"all": FIGURES},
         "by_source": {"a": FIGURES},
         "by_patient": {"p3": FIGURES},
@@ -61,6 +62,7 @@ def test_the_card_says_data_training_and_figures(card: Path, workdir: Path, data
     assert (stage["epochs"], stage["best_epoch"]) == (3, 2)
     assert content["training"]["config"]["seed"] == 1
     assert content["validation"]["patients"] == {"p3": {"lesion_dice": 0.1235, "lung_dice": None}}
+    assert content["validation"]["temperature"] == 1.5
     assert content["licence"] == "CC BY-NC-SA 4.0"
 
 

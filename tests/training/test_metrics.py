@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn import metrics as sklearn
 
 from training.metrics import NO_PIXELS, Overlap, PooledOverlap, overlap, training_metrics
 
@@ -14,7 +15,7 @@ def mask(*values: int) -> NDArray[np.bool_]:
 
 
 def test_pixels_are_counted() -> None:
-    assert overlap(mask(1, 1, 1, 0, 0, 0), mask(1, 1, 0, 1, 0, 0)) == Overlap(2, 1, 1)
+    assert overlap(mask(1, 1, 1, 0, 0, 0), mask(1, 1, 0, 1, 0, 0)) == Overlap(2, 1, 1, 2)
 
 
 def test_the_figures_are_as_computed_by_hand() -> None:
@@ -25,6 +26,31 @@ def test_the_figures_are_as_computed_by_hand() -> None:
     assert counts.recall == 6 / 10
 
 
+def test_figures_with_true_negatives_are_as_computed_by_hand() -> None:
+    counts = Overlap(true_positive_px=6, false_positive_px=2, false_negative_px=4, true_negative_px=8)
+    assert counts.total_px == 20
+    assert counts.specificity == 8 / 10
+    assert counts.accuracy == 14 / 20
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_figures_agree_with_scikit_learn(seed: int) -> None:
+    truth, called = np.random.default_rng(seed).random((2, 500)) < 0.3
+    counts = overlap(truth, called)
+    assert counts.dice == pytest.approx(sklearn.f1_score(truth, called))
+    assert counts.iou == pytest.approx(sklearn.jaccard_score(truth, called))
+    assert counts.precision == pytest.approx(sklearn.precision_score(truth, called))
+    assert counts.recall == pytest.approx(sklearn.recall_score(truth, called))
+    assert counts.specificity == pytest.approx(sklearn.recall_score(~truth, ~called))
+    assert counts.accuracy == pytest.approx(sklearn.accuracy_score(truth, called))
+    matrix = sklearn.confusion_matrix(truth, called)
+    ours = [
+        [counts.true_negative_px, counts.false_positive_px],
+        [counts.false_negative_px, counts.true_positive_px],
+    ]
+    np.testing.assert_array_equal(matrix, ours)
+
+
 @pytest.mark.parametrize("counts", [Overlap(6, 2, 4), Overlap(1, 0, 0), Overlap(0, 3, 1), Overlap(5, 100, 0)])
 def test_iou_follows_from_dice(counts: Overlap) -> None:
     assert counts.iou == pytest.approx(counts.dice / (2 - counts.dice))
@@ -32,7 +58,8 @@ def test_iou_follows_from_dice(counts: Overlap) -> None:
 
 def test_two_empty_masks_have_no_figures() -> None:
     empty = overlap(mask(0, 0), mask(0, 0))
-    assert empty == NO_PIXELS
+    assert empty == Overlap(0, 0, 0, 2)
+    assert empty.specificity == 1.0
     assert all(math.isnan(value) for value in (empty.dice, empty.iou, empty.precision, empty.recall))
 
 
@@ -48,8 +75,13 @@ def test_nothing_to_be_found_has_a_dice_of_zero_and_no_recall() -> None:
     assert math.isnan(invented.recall)
 
 
+def test_nothing_but_lesion_has_no_specificity() -> None:
+    assert math.isnan(overlap(mask(1, 1), mask(1, 0)).specificity)
+    assert math.isnan(NO_PIXELS.accuracy)
+
+
 def test_counts_add_up() -> None:
-    assert sum([Overlap(1, 2, 3), Overlap(10, 20, 30)], NO_PIXELS) == Overlap(11, 22, 33)
+    assert sum([Overlap(1, 2, 3, 4), Overlap(10, 20, 30, 40)], NO_PIXELS) == Overlap(11, 22, 33, 44)
 
 
 def test_it_refuses_masks_of_other_shapes() -> None:

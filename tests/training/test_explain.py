@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+import pytest
+
+from model.network import build_network
+from tests.training.drawn import draw_sample, write_data, write_png
+from training import explain as explanation
+from training.dataset import read_manifest
+from training.explain import draw_map, explain, explain_picture, likeness, main, randomise
+from training.sanity import check_explanations, keras_weights_of
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def network() -> keras.Model:
+    """Bright pixels are lesion: two channels, of which the second is of no use to the lesion."""
+    picture = keras.Input((SIZE, SIZE, 1))
+    bright = keras.layers.Conv2D(2, 1, activation="relu", name="features")(picture)
+    logits = keras.layers.Conv2D(2, 1, name="logits")(bright)
+    model = keras.Model(picture, keras.layers.Activation("sigmoid")(logits))
+    model.get_layer("features").set_weights([np.array([[[[1.0, -1.0]]]]), np.array([-0.5, 0.5])])
+    model.get_layer("logits").set_weights([np.array([[[[8.0, 0.0], [0.0, 8.0]]]]), np.array([-1.0, -1.0])])
+    return model
+
+
+@pytest.fixture(scope="module")
+def unet() -> keras.Model:
+    """The real network, small and of random weights."""
+    return build_network(size=SIZE)
+
+
+def picture() -> np.ndarray[tuple[int, int, int], np.dtype[np.float32]]:
+    return np.asarray(draw_sample(0).image[..., np.newaxis] / 255.0, np.float32)
+
+
+def test_the_map_is_as_computed_by_hand(network: keras.Model) -> None:
+    image = picture()
+    found = explain(network, image, draw_sample(0).lesion > 0, layer="features")
+    # The lesion's logit is 8 times the first feature: the map is that feature, divided by its maximum.
+    feature = np.maximum(image[..., 0] - 0.5, 0.0)
+    np.testing.assert_allclose(found, feature / feature.max(), atol=1e-5)
+
+
+def test_the_map_fits_the_input_and_is_in_range(unet: keras.Model) -> None:
+    found = explain(unet, picture(), draw_sample(0).lesion > 0)
+    assert found.shape == (SIZE, SIZE)
+    assert found.dtype == np.float32
+    assert 0.0 <= found.min() <= found.max() <= 1.0
+
+
+def test_it_refuses_an_empty_mask(network: keras.Model) -> None:
+    with pytest.raises(ValueError, match="mask is empty"):
+        explain(network, picture(), np.zeros((SIZE, SIZE), np.bool_), layer="features")
+
+
+def test_it_names_the_layers_that_there_are(network: keras.Model) -> None:
+    with pytest.raises(ValueError, match="no layer 'other'.*features, logits"):
+        explain(network, picture(), draw_sample(0).lesion > 0, layer="other")
+
+
+def test_randomised_weights_are_seeded_and_change_the_map(unet: keras.Model) -> None:
+    one, same = (randomise(unet, np.random.default_rng(1)) for _ in range(2))
+    for first, second, trained in zip(one.get_weights(), same.get_weights(), unet.get_weights(), strict=True):
+        np.testing.assert_array_equal(first, second)
+        if trained.ndim == 4:
+            assert first.std() == pytest.approx(trained.std(), rel=0.1)
+            assert not np.array_equal(first, trained)
+    mask = draw_sample(0).lesion > 0
+    assert not np.allclose(explain(unet, picture(), mask), explain(one, picture(), mask))
+
+
+def test_likeness_is_that_of_ranks() -> None:
+    rising = np.arange(9, dtype=np.float32).reshape(3, 3)
+    assert likeness(rising, rising**2) == pytest.approx(1.0)
+    assert likeness(rising, -rising) == pytest.approx(-1.0)
+    assert np.isnan(likeness(rising, np.zeros((3, 3), np.float32)))
+
+
+def test_a_picture_gets_its_map_in_its_own_shape(network: keras.Model) -> None:
+    wide = np.zeros((40, 100), np.uint8)
+    wide[10:20, 30:50] = 230
+    found = explain_picture(network, wide, threshold=0.5, layer="features")
+    assert found.shape == wide.shape
+    assert found[15, 40] > 0.9
+    assert found[30, 80] == 0.0
+
+
+def test_the_map_lies_over_the_picture() -> None:
+    image = np.full((4, 5), 100, np.uint8)
+    found = np.zeros((4, 5), np.float32)
+    found[1, 2] = 1.0
+    drawn = draw_map(image, found)
+    assert drawn.shape == (4, 5, 3)
+    assert drawn.dtype == np.uint8
+    assert drawn[0, 0].tolist() == [100, 100, 100]
+    assert drawn[1, 2].tolist() != [100, 100, 100]
+
+
+def test_the_command_writes_a_picture(network: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explanation, "load_network", lambda weights: network)
+    write_png(tmp_path / "slice.png", draw_sample(0).image)
+    options = ["--weights", "w.h5", "--image", str(tmp_path / "slice.png"), "--layer", "features"]
+    main([*options, "--out", str(tmp_path / "map.png")])
+    drawn = cv2.imread(str(tmp_path / "map.png"))
+    assert drawn is not None
+    assert drawn.shape == (SIZE, SIZE, 3)
+
+
+def test_the_command_says_that_nothing_is_called(
+    network: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(explanation, "load_network", lambda weights: network)
+    write_png(tmp_path / "black.png", np.zeros((64, 64), np.uint8))
+    with pytest.raises(SystemExit):
+        main(["--weights", "w.h5", "--image", str(tmp_path / "black.png"), "--out", str(tmp_path / "map.png")])
+    assert "choose another slice or a lower threshold" in capsys.readouterr().err
+
+
+def test_the_check_compares_with_random_weights(unet: keras.Model, tmp_path: Path) -> None:
+    rows = read_manifest(write_data(tmp_path, train=0, val=2))
+    found = check_explanations(unet, rows, threshold=0.001, rng=np.random.default_rng(0))
+    assert found.slices == 2
+    assert -1.0 <= found.likeness_randomised < 1.0
+    nothing = check_explanations(unet, [], threshold=0.5, rng=np.random.default_rng(0))
+    assert nothing.slices == 0
+    assert np.isnan(nothing.likeness_randomised)
+
+
+def test_served_weights_have_keras_weights_beside_them(tmp_path: Path) -> None:
+    assert keras_weights_of(tmp_path / "a.weights.h5") == tmp_path / "a.weights.h5"
+    assert keras_weights_of(tmp_path / "a.xml") is None
+    (tmp_path / "a.weights.h5").touch()
+    assert keras_weights_of(tmp_path / "a.xml") == tmp_path / "a.weights.h5"

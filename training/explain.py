@@ -1,0 +1,156 @@
+"""Which parts of a slice made the network call a lesion: Seg-Grad-CAM, and a copy of random weights to check it by.
+
+python -m training.explain --weights model/weights/NAME.weights.h5 --image slice.png --out map.png
+
+Vinogradova et al., Towards Interpretable Semantic Segmentation via Gradient-weighted Class Activation Mapping,
+AAAI 2020.
+Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS 2018.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from model.findings import Mask, lesion_mask
+from model.network import build_network, load_network
+from model.overlay import COLOUR_MAP
+from model.preprocess import placement, preprocess, resize
+from training.dataset import read_gray
+from training.uncertainty import rank_correlation
+
+log = logging.getLogger(__name__)
+
+FloatArray = NDArray[np.float32]
+
+LAYER = "decoder_stage1b_relu"
+"""Where the map is taken: in the decoder, at an eighth of the input's side, fine enough for lesions of 20 pixels."""
+
+
+def explain(network: keras.Model, network_input: FloatArray, mask: Mask, *, layer: str = LAYER) -> FloatArray:
+    """Return the Seg-Grad-CAM map of the lesion channel.
+
+    The logits of the lesion inside `mask` are added up. The mean gradient of that sum by each activation map of `layer`
+    is the map's weight; the weighted sum of the maps, negative parts cut off, is the answer.
+
+    Parameters
+    ----------
+    network : as `model.network.load_network` gives it, with a sigmoid as its last layer.
+    network_input : (size, size, 1) float32 in 0.0 ... 1.0.
+    mask : (size, size) bool, the pixels to be explained.
+    layer : name of a convolutional layer or its activation.
+
+    Returns
+    -------
+    (size, size) float32 in 0.0 ... 1.0, divided by its maximum; 0.0 everywhere where nothing speaks for a lesion.
+
+    Raises
+    ------
+    ValueError : the mask is empty, or there is no such layer.
+    """
+    if not mask.any():
+        raise ValueError("mask is empty: there is no lesion to explain, choose another slice or a lower threshold")
+    activations, gradient = _gradient(network, network_input, mask, layer)
+    weights = gradient.mean(axis=(0, 1))  # (channels,)
+    raw = np.maximum((activations * weights).sum(axis=-1), 0.0)
+    highest = float(raw.max())
+    unit = (raw / highest if highest > 0.0 else raw).astype(np.float32)
+    return np.clip(resize(unit, (network_input.shape[0], network_input.shape[1])), 0.0, 1.0)
+
+
+def _gradient(
+    network: keras.Model, network_input: FloatArray, mask: Mask, layer: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return a layer's activations and the gradient of the summed lesion logits by them, (h, w, channels) each."""
+    import tensorflow as tf  # Loading it takes seconds, which --help should not.
+
+    names = [known.name for known in network.layers]
+    if layer not in names:
+        raise ValueError(f"the network has no layer {layer!r}; its last ones are {', '.join(names[-8:])}")
+    # The last layer is the sigmoid, the one before it gives the logits.
+    probe = keras.Model(network.input, [network.get_layer(layer).output, network.layers[-2].output])
+    wanted = tf.constant(mask, tf.float32)
+    with tf.GradientTape() as tape:
+        activations, logits = probe(network_input[np.newaxis], training=False)
+        tape.watch(activations)
+        total = tf.reduce_sum(logits[0, ..., 0] * wanted)
+    gradient = tape.gradient(total, activations)
+    return activations.numpy()[0], gradient.numpy()[0]
+
+
+def randomise(network: keras.Model, rng: np.random.Generator) -> keras.Model:
+    """Return a copy of a network whose kernels are drawn anew: normal, of the same deviation as the trained ones.
+
+    Batch normalisation keeps its values, so that the signal still reaches the end.
+    """
+    copy = build_network(size=int(network.input_shape[1]), classes=int(network.output_shape[-1]))
+    copy.set_weights([_redrawn(weight, rng) if weight.ndim == 4 else weight for weight in network.get_weights()])
+    return copy
+
+
+def _redrawn(weight: FloatArray, rng: np.random.Generator) -> FloatArray:
+    redrawn: FloatArray = (weight.std() * rng.standard_normal(weight.shape)).astype(np.float32)
+    return redrawn
+
+
+def likeness(trained: FloatArray, randomised: FloatArray) -> float:
+    """Return Spearman's correlation of two maps of one shape: near 1 where the weights do not matter, which is bad.
+
+    NaN where a map is constant.
+    """
+    return rank_correlation(trained.ravel().tolist(), randomised.ravel().tolist())
+
+
+def explain_picture(network: keras.Model, image: NDArray[np.uint8], *, threshold: float, layer: str) -> FloatArray:
+    """Return the map of the lesions called in (H, W) uint8, at the picture's height and width.
+
+    Raises
+    ------
+    ValueError : nothing is called at the threshold.
+    """
+    size = int(network.input_shape[1])
+    network_input = preprocess(image, size=size)
+    answer = network.predict_on_batch(network_input[np.newaxis])[0]
+    found = explain(network, network_input, lesion_mask(answer[..., 0], threshold), layer=layer)
+    shape = (image.shape[0], image.shape[1])
+    return resize(np.ascontiguousarray(found[placement(shape, size).window]), shape)
+
+
+def draw_map(image: NDArray[np.uint8], found: FloatArray) -> NDArray[np.uint8]:
+    """Return (H, W, 3) uint8, RGB: the picture, (H, W) uint8, with its map, (H, W) float32, half over it."""
+    import matplotlib  # As above.
+
+    colours = 255.0 * matplotlib.colormaps[COLOUR_MAP](found)[..., :3]
+    alpha = 0.6 * found[..., np.newaxis]
+    return np.rint((1.0 - alpha) * image[..., np.newaxis] + alpha * colours).astype(np.uint8)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line, explain one picture, write the map over it."""
+    parser = argparse.ArgumentParser(prog="python -m training.explain", description="Show what a call rests on.")
+    parser.add_argument("--weights", type=Path, required=True, help="Keras weights, such as NAME.weights.h5")
+    parser.add_argument("--image", type=Path, required=True, help="a slice, 8-bit gray")
+    parser.add_argument("--out", type=Path, required=True, help="the PNG to write")
+    parser.add_argument("--threshold", type=float, default=0.5, help="of the lesion (default: %(default)s)")
+    parser.add_argument("--layer", default=LAYER, help="of the network (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    image = read_gray(options.image)
+    network = load_network(options.weights)
+    try:
+        found = explain_picture(network, image, threshold=options.threshold, layer=options.layer)
+    except ValueError as exc:
+        parser.error(str(exc))
+    options.out.write_bytes(bytes(cv2.imencode(".png", draw_map(image, found)[..., ::-1])[1]))
+    log.info("wrote %s", options.out)
+
+
+if __name__ == "__main__":
+    main()
