@@ -9,8 +9,8 @@ import pytest
 from model.decode import CtSlice
 from model.engine import SHIPPED_WEIGHTS, Engine
 from model.segment import segment_slice
-from training.dataset import DATA_FOLDER, Row, read_manifest, read_sample
-from training.metrics import NO_PIXELS, overlap
+from training.data.dataset import DATA_FOLDER, Row, read_manifest, read_sample
+from training.measures.metrics import NO_PIXELS, overlap
 
 MANIFEST = DATA_FOLDER / "ct-lesions" / "index.csv"
 CARD = json.loads(SHIPPED_WEIGHTS.with_suffix(".json").read_text(encoding="utf-8"))

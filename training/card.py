@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from training.dataset import DATA_FOLDER, Row, read_manifest
+from training.data.dataset import DATA_FOLDER, Row, read_manifest
 from training.train import MONITOR, read_history
 
 LICENCE = "CC BY-NC-SA 4.0"

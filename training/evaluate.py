@@ -1,4 +1,4 @@
-"""Weights + manifest -> report; training.report says what is written.
+"""Weights + manifest -> report; training.report.build says what is written.
 
 python -m training.evaluate --weights runs/first/best.weights.h5 --manifest index.csv --out DIR
 """
@@ -18,25 +18,25 @@ from tqdm import tqdm
 from model.engine import SHIPPED_WEIGHTS, Engine
 from model.findings import LUNG_THRESHOLD, Mask, lesion_mask
 from model.network import ARCHITECTURES, DEFAULT, load_network
-from training.appearance import measure_appearance
-from training.calibration import near_lesions
-from training.curves import count_probabilities
-from training.dataset import DATA_FOLDER, Row, read_manifest, read_sample
-from training.finding import CANDIDATES
-from training.lesions import count_lesions
-from training.markdown import three_digits
-from training.metrics import overlap
-from training.networks import load_any, reader
-from training.panels import draw_panels
-from training.report import SEED, Evaluation, write_report
-from training.results import SliceResult
-from training.robustness import measure_robustness, spread_evenly
-from training.sample import Sample
-from training.sanity import SLICES as SANITY_SLICES
-from training.sanity import Sanity, check_explanations, keras_weights_of
-from training.surfaces import compare_surfaces
+from training.data.dataset import DATA_FOLDER, Row, read_manifest, read_sample
+from training.data.sample import Sample
+from training.learning.networks import load_any, reader
+from training.measures.appearance import measure_appearance
+from training.measures.calibration import near_lesions
+from training.measures.curves import count_probabilities
+from training.measures.finding import CANDIDATES
+from training.measures.lesions import count_lesions
+from training.measures.metrics import overlap
+from training.measures.results import SliceResult
+from training.measures.robustness import measure_robustness, spread_evenly
+from training.measures.sanity import SLICES as SANITY_SLICES
+from training.measures.sanity import Sanity, check_explanations, keras_weights_of
+from training.measures.surfaces import compare_surfaces
+from training.measures.uncertainty import flip_disagreement
+from training.report.build import SEED, Evaluation, write_report
+from training.report.markdown import three_digits
+from training.report.panels import draw_panels
 from training.train import read_history
-from training.uncertainty import flip_disagreement
 
 MANIFEST = DATA_FOLDER / "ct-lesions" / "index.csv"
 

@@ -23,8 +23,8 @@ from model.findings import Mask, lesion_mask
 from model.network import build_network, load_network
 from model.overlay import COLOUR_MAP
 from model.preprocess import placement, preprocess, resize
-from training.dataset import read_gray
-from training.uncertainty import rank_correlation
+from training.data.dataset import read_gray
+from training.measures.uncertainty import rank_correlation
 
 log = logging.getLogger(__name__)
 

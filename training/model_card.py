@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.markdown import EMPTY_MASK_RULE, groups_table, headline_table, trust_sentences
+from training.report.markdown import EMPTY_MASK_RULE, groups_table, headline_table, trust_sentences
 
 BEGIN = "<!-- figures: begin -->"
 END = "<!-- figures: end -->"

@@ -1,11 +1,11 @@
-"""Raw scans and masks -> paired slices and a manifest that training.dataset reads.
+"""Raw scans and masks -> paired slices and a manifest that training.data.dataset reads.
 
 python -m training.prepare volumes --scans ct --masks lesions --lungs lungs --source clinic-a --out data/clinic-a
 python -m training.prepare pictures --scans slices --masks masks --source clinic-b --out data/clinic-b
 python -m training.prepare pictures --folder clinic-c --source clinic-c --out data/clinic-c
 
 volumes    NIfTI files, or folders with a DICOM series each, in Hounsfield units: cut into axial slices as displayed, in
-           the window of training.volumes; their masks are NIfTI files
+           the window of training.convert.volumes; their masks are NIfTI files
 pictures   pictures of 8 bit: taken as they are; --folder names one that holds frames/ and masks/
 
 Scans and masks belong together where their names agree but for the ending; a file without its partner is an error.
@@ -28,12 +28,12 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from training.pairing import Patient, Scan, draw_patients, pair, read_patients
-from training.sample import Sample
-from training.scans import read_pictures, read_volumes
-from training.shaping import CLIP_LIMIT, TILES, shape
-from training.strokes import ByteImage
-from training.volumes import WINDOW_HU
+from training.convert.pairing import Patient, Scan, draw_patients, pair, read_patients
+from training.convert.scans import read_pictures, read_volumes
+from training.convert.shaping import CLIP_LIMIT, TILES, shape
+from training.convert.volumes import WINDOW_HU
+from training.data.sample import Sample
+from training.data.strokes import ByteImage
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Recipe:
     kind: str  # "volumes" or "pictures"
     source: str  # where the scans come from, for the manifest
     lesion_labels: tuple[int, ...] = ()  # the values of a mask that are lesion; empty = its only value beside 0
-    clahe: bool = False  # even out the contrast, see training.shaping
+    clahe: bool = False  # even out the contrast, see training.convert.shaping
     crop_lungs_percent: float | None = None  # cut to the lungs with this margin; None = keep slices whole
 
     def as_dict(self) -> dict[str, Any]:

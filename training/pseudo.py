@@ -6,8 +6,8 @@ python -m training.pseudo --weights runs/a/best.weights.h5 \
     --manifest ../shared/data/ct-extra/index.csv --group patient --healthy infection=0 --only-healthy \
     --exclude patient=P001 --out runs/negatives
 
-Every teacher sees every picture under several views (training.teachers). A pixel is lesion or lung where all are for
-it, none where none is for it, and UNKNOWN between. OUT/index.csv is a manifest whose rows all train.
+Every teacher sees every picture under several views (training.learning.teachers). A pixel is lesion or lung where all
+are for it, none where none is for it, and UNKNOWN between. OUT/index.csv is a manifest whose rows all train.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from training.dataset import read_gray
-from training.sample import UNKNOWN
-from training.strokes import ByteImage
-from training.teachers import Agreement, ask, load_teachers
+from training.data.dataset import read_gray
+from training.data.sample import UNKNOWN
+from training.data.strokes import ByteImage
+from training.learning.teachers import Agreement, ask, load_teachers
 
 log = logging.getLogger(__name__)
 

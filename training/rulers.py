@@ -25,11 +25,11 @@ from tqdm import tqdm
 
 from model.findings import LUNG_THRESHOLD
 from model.network import build_network
-from training.augment import Augmentation, Crop, Warp, apply, draw
-from training.dataset import DATA_FOLDER, encode, read_manifest, read_sample
-from training.metrics import NO_PIXELS, Overlap, overlap
-from training.sample import Sample
-from training.splits import split_rows
+from training.data.augment import Augmentation, Crop, Warp, apply, draw
+from training.data.dataset import DATA_FOLDER, encode, read_manifest, read_sample
+from training.data.sample import Sample
+from training.data.splits import split_rows
+from training.measures.metrics import NO_PIXELS, Overlap, overlap
 
 log = logging.getLogger(__name__)
 

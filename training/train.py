@@ -26,14 +26,14 @@ import keras
 import numpy as np
 
 from model.network import build_network, find_architecture
-from training.averaging import SaveBest, ValidateAverage, averaging
-from training.config import Config, Stage, as_dict, read_config
-from training.dataset import DATA_FOLDER, Row, SliceBatches, read_manifest, read_sample
-from training.losses import LesionLungLoss
-from training.metrics import training_metrics
-from training.mixture import Mixture, mix
-from training.sample import Sample
-from training.splits import split_rows
+from training.data.dataset import DATA_FOLDER, Row, SliceBatches, read_manifest, read_sample
+from training.data.mixture import Mixture, mix
+from training.data.sample import Sample
+from training.data.splits import split_rows
+from training.learning.averaging import SaveBest, ValidateAverage, averaging
+from training.learning.config import Config, Stage, as_dict, read_config
+from training.learning.losses import LesionLungLoss
+from training.measures.metrics import training_metrics
 
 log = logging.getLogger(__name__)
 

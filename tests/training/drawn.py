@@ -8,9 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from training.data.sample import Sample
+from training.data.strokes import ByteImage
 from training.prepare import COLUMNS
-from training.sample import Sample
-from training.strokes import ByteImage
 
 
 def draw_sample(number: int, *, size: int = 64, with_lung: bool = True) -> Sample:

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from model.engine import Identity
 from tests.training.drawn import draw_sample, write_manifest, write_png
-from training.appearance import Appearance
-from training.curves import count_probabilities
-from training.dataset import Row, read_manifest
-from training.lesions import count_lesions
-from training.metrics import overlap
-from training.results import SliceResult
-from training.surfaces import compare_surfaces
+from training.data.dataset import Row, read_manifest
+from training.measures.appearance import Appearance
+from training.measures.curves import count_probabilities
+from training.measures.lesions import count_lesions
+from training.measures.metrics import overlap
+from training.measures.results import SliceResult
+from training.measures.surfaces import compare_surfaces
 
 FloatArray = NDArray[np.float32]
 SIZE = 32

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from tests.training.drawn import write_manifest, write_png
 from tests.training.stub import SIZE, FakeEngine, four_rows, line, mask
-from training.dataset import Row, read_manifest
+from training.data.dataset import Row, read_manifest
 from training.evaluate import evaluate
-from training.groups import by_patient
-from training.results import summarise
+from training.measures.groups import by_patient
+from training.measures.results import summarise
 
 FloatArray = NDArray[np.float32]
 

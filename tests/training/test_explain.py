@@ -10,9 +10,9 @@ import pytest
 from model.network import build_network
 from tests.training.drawn import draw_sample, write_data, write_png
 from training import explain as explanation
-from training.dataset import read_manifest
+from training.data.dataset import read_manifest
 from training.explain import draw_map, explain, explain_picture, likeness, main, randomise
-from training.sanity import check_explanations, keras_weights_of
+from training.measures.sanity import check_explanations, keras_weights_of
 
 SIZE = 64
 

@@ -9,7 +9,7 @@ import pytest
 from model.engine import SHIPPED_WEIGHTS, file_sha256
 from tests.training.stub import result
 from training.model_card import BEGIN, CARD, END, REPORT, figures_block, main, refresh
-from training.report import Evaluation, write_report
+from training.report.build import Evaluation, write_report
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = json.loads((ROOT / REPORT).read_text(encoding="utf-8"))

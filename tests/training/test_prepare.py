@@ -13,9 +13,9 @@ from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from numpy.typing import NDArray
 
 from tests.training.drawn import write_png
-from training.dataset import read_gray, read_manifest, read_sample
+from training.convert.volumes import to_gray
+from training.data.dataset import read_gray, read_manifest, read_sample
 from training.prepare import COLUMNS, main
-from training.volumes import to_gray
 
 SHAPE = (20, 24, 5)
 """The phantom: x from the patient's left to right, y from back to front, z from feet to head."""

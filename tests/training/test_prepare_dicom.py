@@ -8,10 +8,10 @@ import nibabel
 import numpy as np
 import pytest
 
-from tests.training.test_dicom import phantom, save_series
+from tests.training.convert.test_dicom import phantom, save_series
 from tests.training.test_prepare import body, complaint, marked, run, save
-from training.dataset import read_manifest, read_sample
-from training.volumes import to_gray
+from training.convert.volumes import to_gray
+from training.data.dataset import read_manifest, read_sample
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.training.drawn import write_png
-from training.dataset import read_manifest, read_sample
+from training.data.dataset import read_manifest, read_sample
 from training.prepare import main
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from tests.training.drawn import write_png
 from training import pseudo
-from training.dataset import read_manifest, read_sample
+from training.data.dataset import read_manifest, read_sample
+from training.data.sample import UNKNOWN
+from training.learning.teachers import Agreement
 from training.pseudo import Condition, judge, label_lesion, label_lung, main, parse_condition
-from training.sample import UNKNOWN
-from training.teachers import Agreement
 
 WELL, ILL, FAINT = 60, 200, 130
 

@@ -11,9 +11,9 @@ import pytest
 
 from tests.training.drawn import draw_sample, write_data
 from training import rulers
-from training.config import Config, Stage, as_dict
+from training.data.sample import UNKNOWN, Sample
+from training.learning.config import Config, Stage, as_dict
 from training.rulers import as_picture, main, measure
-from training.sample import UNKNOWN, Sample
 
 
 class Bright:

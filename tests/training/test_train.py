@@ -14,10 +14,10 @@ from model.network import DEFAULT, build_network
 from tests.training.drawn import write_data
 from tests.training.interrupt import Interrupt, Interrupted
 from training import train as training
-from training.config import Config, Extra, Stage
-from training.dataset import SliceBatches, read_manifest, read_sample
-from training.metrics import PooledOverlap
-from training.mixture import Mixture
+from training.data.dataset import SliceBatches, read_manifest, read_sample
+from training.data.mixture import Mixture
+from training.learning.config import Config, Extra, Stage
+from training.measures.metrics import PooledOverlap
 from training.train import CosineWithWarmup, Material, main, read_history, train
 
 STAGE = Stage(size=32, epochs=2, batch_size=2, learning_rate=1e-2)

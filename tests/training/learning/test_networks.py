@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.engine import SHIPPED_WEIGHTS, OpenVinoEngine, file_sha256
+from model.errors import WeightsError
+from model.network import build_network
+from training.learning.networks import load_any
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("small-run") / "best.weights.h5"
+    build_network(arch="unet-small", size=32).save_weights(file)
+    return file
+
+
+def test_a_network_of_another_architecture_answers_at_its_own_size(weights: Path) -> None:
+    engine = load_any([weights], arch="unet-small", size=32)
+    assert engine.input_size == 32
+    assert engine.channels == ("lesion", "lung")
+    batch = np.random.default_rng(0).random((2, 32, 32, 1), np.float32)
+    answer = engine.predict(batch)
+    assert answer.shape == (2, 32, 32, 2)
+    assert answer.dtype == np.float32
+    network = build_network(arch="unet-small", size=32)
+    network.load_weights(weights)
+    assert answer == pytest.approx(np.asarray(network.predict_on_batch(batch)), abs=1e-6)
+
+
+def test_it_is_named_after_its_run(weights: Path) -> None:
+    identity = load_any([weights], arch="unet-small", size=32).identity
+    assert identity.model_id == weights.parent.name
+    assert identity.sha256 == file_sha256(weights)
+
+
+def test_unless_told_the_size_is_what_the_architecture_is_made_for(weights: Path) -> None:
+    assert load_any([weights], arch="unet-small").input_size == 128
+
+
+def test_what_can_be_served_is_loaded_as_it_is_served() -> None:
+    assert isinstance(load_any([SHIPPED_WEIGHTS]), OpenVinoEngine)
+
+
+def test_weights_of_another_architecture_are_refused(weights: Path) -> None:
+    with pytest.raises(WeightsError):
+        load_any([weights], arch="unet", size=32)
+
+
+def test_networks_that_cannot_be_served_are_not_averaged(weights: Path) -> None:
+    with pytest.raises(ValueError, match="2 files for unet-small at 128: only resnet34-unet at 448 is averaged"):
+        load_any([weights, weights], arch="unet-small")

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.training.stub import BrightEngine
+from training.measures.uncertainty import FLIPS, disagreement, flip_disagreement, rank_correlation, read_flipped
+
+FloatArray = NDArray[np.float32]
+
+
+class LeftEngine(BrightEngine):
+    """Calls lesion only in the left half of what it is given."""
+
+    def predict(self, batch: FloatArray) -> FloatArray:
+        answer = super().predict(batch)
+        answer[:, :, batch.shape[2] // 2 :] = 0.0
+        return answer
+
+
+def picture() -> FloatArray:
+    """(64, 64, 1) with a bright spot at the top left."""
+    image = np.zeros((64, 64, 1), np.float32)
+    image[5:15, 8:20] = 0.9
+    return image
+
+
+def spot() -> NDArray[np.uint8]:
+    """(64, 64) uint8 with the same spot."""
+    image: NDArray[np.uint8] = np.rint(255.0 * picture()[..., 0]).astype(np.uint8)
+    return image
+
+
+def test_readings_are_turned_back() -> None:
+    readings = read_flipped(BrightEngine(), picture())
+    assert len(readings) == len(FLIPS) == 4
+    for reading in readings:
+        np.testing.assert_array_equal(reading, picture()[..., 0] > 0.6)
+
+
+def test_a_network_that_does_not_care_agrees_with_itself() -> None:
+    assert flip_disagreement(BrightEngine(), spot(), threshold=0.5) == 0.0
+
+
+def test_a_network_that_looks_left_only_disagrees() -> None:
+    # Found as it is and upside down, not when mirrored: of six pairs two agree (found, found; none, none).
+    assert flip_disagreement(LeftEngine(), spot(), threshold=0.5) == pytest.approx(4 / 6)
+
+
+def test_the_border_around_a_slice_does_not_count() -> None:
+    class BorderEngine(BrightEngine):
+        """Calls lesion in the uppermost quarter of what it is given."""
+
+        def predict(self, batch: FloatArray) -> FloatArray:
+            answer = np.zeros_like(super().predict(batch))
+            answer[:, : batch.shape[1] // 4] = 1.0
+            return answer
+
+    # A slice twice as wide as high lies in the middle half of the input.
+    assert flip_disagreement(BorderEngine(), np.zeros((32, 64), np.uint8), threshold=0.5) == 0.0
+    assert flip_disagreement(BorderEngine(), np.zeros((64, 64), np.uint8), threshold=0.5) > 0.0
+
+
+def test_disagreement_is_as_computed_by_hand() -> None:
+    masks = [np.array([1, 1, 0], np.bool_), np.array([1, 0, 0], np.bool_), np.array([0, 0, 1], np.bool_)]
+    assert disagreement(masks) == pytest.approx(1 - (2 / 3 + 0 + 0) / 3)
+
+
+def test_empty_masks_agree() -> None:
+    assert disagreement([np.zeros(4, np.bool_)] * 3) == 0.0
+
+
+def test_one_mask_cannot_disagree() -> None:
+    with pytest.raises(ValueError, match="at least two masks, got 1"):
+        disagreement([np.zeros(4, np.bool_)])
+
+
+def test_ranks_are_compared_and_nan_left_out() -> None:
+    assert rank_correlation([1.0, 2.0, math.nan, 30.0], [9.0, 4.0, 0.0, 1.0]) == pytest.approx(-1.0)
+
+
+@pytest.mark.parametrize("values", [[1.0, 1.0, 1.0], [1.0, math.nan, 2.0]])
+def test_too_little_to_compare_is_undefined(values: list[float]) -> None:
+    assert math.isnan(rank_correlation(values, [1.0, 2.0, 3.0]))

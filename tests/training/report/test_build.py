@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.training.drawn import write_data
+from tests.training.stub import SIZE, BrightEngine, FakeEngine, four_rows
+from training import evaluate as evaluation
+from training.data.dataset import Row
+from training.evaluate import describe_manifest, evaluate, main, read_stages
+from training.measures.results import Summary
+from training.report.build import Evaluation, write_report
+
+ABOUT = {
+    "model_id": "fake",
+    "sha256": "abc",
+    "weights": "w.h5",
+    "manifest": "index.csv",
+    "split": "val",
+    "threshold": 0.5,
+    "size": SIZE,
+}
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> list[Row]:
+    return four_rows(tmp_path)
+
+
+def test_the_report_is_written(rows: list[Row], tmp_path: Path) -> None:
+    written = write_report(Evaluation(ABOUT, evaluate(FakeEngine(), rows)), tmp_path / "out")
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report == written
+    assert report["model_id"] == "fake"
+    assert report["overall"]["all"]["lesion_dice"] == round(12 / 17, 4)
+    assert set(report["overall"]["all"]) == set(Summary.__dataclass_fields__)
+    assert list(report["by_source"]) == ["a", "b"]
+    assert report["by_patient"]["b2"]["lesion_dice"] is None
+    low, high = report["intervals"]["lesion_dice"]
+    assert 0.0 <= low <= 0.7059 <= high <= 1.0
+    table = (tmp_path / "out" / "report.md").read_text()
+    assert "| Lesion Dice, pooled | 0.706 |" in table
+    assert "| b2 | 1 (0) | – | – | – | – | – | – | – | – | 0.000 | 1.000 | – |" in table
+
+
+def test_a_row_is_written_for_each_slice(rows: list[Row], tmp_path: Path) -> None:
+    write_report(Evaluation(ABOUT, evaluate(FakeEngine(), rows)), tmp_path)
+    with (tmp_path / "slices.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["image"] for line in lines] == ["one.png", "two.png", "three.png", "four.png"]
+    assert lines[1]["lesion_px"] == "40"
+    assert lines[1]["called_px"] == "80"
+    assert lines[1]["true_positive_px"] == "40"
+    assert lines[1]["false_positive_px"] == "40"
+    assert lines[1]["found_lesions"] == "1"
+    assert lines[2]["lung_dice"] == ""
+
+
+@pytest.fixture
+def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The command line for a drawn data set and a network that needs no file."""
+    monkeypatch.setattr(evaluation, "load_any", lambda weights, arch, size: BrightEngine())
+    manifest = write_data(tmp_path, train=2, val=4)
+    return ["--weights", "w.xml", "--manifest", str(manifest), "--out", str(tmp_path / "out")]
+
+
+def test_the_command_reports_on_one_split(drawn: list[str], tmp_path: Path) -> None:
+    main([*drawn, "--threshold", "0.4"])
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (report["model_id"], report["sha256"], report["threshold"]) == ("bright", "abc", 0.4)
+    assert report["overall"]["all"]["lesion_slices"] == 4
+    assert report["uncertainty"]["mean_disagreement"] == 0.0
+    # No Keras weights lie beside w.xml, and no robustness was asked for.
+    assert "explanation" not in report
+    assert "robustness" not in report
+
+
+def test_the_page_shows_the_slices_unless_told_not_to(drawn: list[str], tmp_path: Path) -> None:
+    main([*drawn, "--no-flips"])
+    page = (tmp_path / "out" / "report.html").read_text()
+    # Best, median and four worst.
+    assert page.count("data:image/png;base64,") == 6
+    main([*drawn, "--no-flips", "--no-pictures", "--robustness", "2"])
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "data:image" not in page
+    assert "<img" not in page
+
+
+def test_the_page_needs_nothing_else(drawn: list[str], tmp_path: Path) -> None:
+    main(drawn)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert not re.findall(r"(?:src|href)=[\"'](?!data:|#)", page)
+    assert "@import" not in page
+    assert str(tmp_path) not in page.replace(str(tmp_path / "index.csv"), "")
+
+
+def test_the_same_slices_give_the_same_report(drawn: list[str], tmp_path: Path) -> None:
+    def write() -> list[bytes]:
+        main([*drawn, "--no-flips", "--no-pictures"])
+        return [file.read_bytes() for file in sorted((tmp_path / "out").iterdir())]
+
+    assert write() == write()
+
+
+def test_learning_curves_come_from_the_training_folder(drawn: list[str], tmp_path: Path) -> None:
+    stage = tmp_path / "run" / "stage1-64"
+    stage.mkdir(parents=True)
+    (stage / "log.csv").write_text(
+        "epoch,loss,val_loss,lesion_dice,val_lesion_dice\n0,1,1.1,0.2,0.1\n1,0.5,0.7,0.6,0.4\n"
+    )
+    assert [row["loss"] for row in read_stages(tmp_path / "run")["stage1-64"]] == ["1", "0.5"]
+    assert read_stages(None) == {}
+    main([*drawn, "--no-flips", "--no-pictures", "--workdir", str(tmp_path / "run")])
+    assert "Loss and lesion Dice of each epoch" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_manifest_is_stated_relative_to_the_scans(tmp_path: Path) -> None:
+    assert describe_manifest(tmp_path / "set" / "index.csv", tmp_path) == "set/index.csv"
+    assert describe_manifest(Path("elsewhere/index.csv"), tmp_path) == "elsewhere/index.csv"
+
+
+def test_the_command_refuses_a_split_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest = write_data(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["--weights", "w.h5", "--manifest", str(manifest), "--out", str(tmp_path), "--split", "test"])
+    assert "has no row with split 'test'" in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""Raw scans -> paired slices: what training.prepare is made of."""

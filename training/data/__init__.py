@@ -1,0 +1,1 @@
+"""Manifest -> samples -> batches: reading, splitting, mixing, augmenting."""

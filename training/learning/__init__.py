@@ -1,0 +1,1 @@
+"""Configuration, loss, averaged weights, and trained networks at work."""

@@ -1,0 +1,1 @@
+"""A slice with its answer -> figures: counts, curves, distances, calibration, trust."""

@@ -1,0 +1,146 @@
+"""What pictures go through, in five strengths each, and what is left of the Dice then.
+
+Every perturbation is a pure function of a sample and a strength; noise and letters come from fixed seeds. Geometry
+moves the masks as well, so the truth stays true. The meaning of each strength stands in PERTURBATIONS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from model.findings import lesion_mask
+from training.data.augment import Appearance, Warp, change_window, degrade, warp
+from training.data.dataset import Row, read_sample
+from training.data.sample import Sample
+from training.data.strokes import ByteImage
+from training.learning.networks import Reader
+from training.measures.metrics import NO_PIXELS, overlap
+
+SEED = 0
+WORDS = ("R", "SUPINE", "WL -500", "WW 1500", "TH 1.0", "IM 42", "FINDING", "512 x 512")
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """What is done to a picture, at five strengths from weak to strong.
+
+    `unit` says what a strength is, `none` which strength leaves the picture as it is.
+    """
+
+    apply: Callable[[Sample, float], Sample]
+    strengths: tuple[float, float, float, float, float]
+    unit: str
+    none: float = 0.0
+
+
+def add_noise(sample: Sample, strength: float) -> Sample:
+    """Add white noise; strength: standard deviation in gray values."""
+    return _degraded(sample, Appearance(noise=strength))
+
+
+def blur(sample: Sample, strength: float) -> Sample:
+    """Blur by a Gaussian; strength: standard deviation in pixels."""
+    return _degraded(sample, Appearance(blur_px=strength))
+
+
+def raise_contrast(sample: Sample, strength: float) -> Sample:
+    """Narrow the window about its middle; strength: factor by which gray values move away from the middle."""
+    half = 127.5 / strength
+    return _windowed(sample, Appearance(black=127.5 - half, white=127.5 + half))
+
+
+def shift_window(sample: Sample, strength: float) -> Sample:
+    """Move the window towards denser tissue, so that the picture darkens; strength: gray values subtracted."""
+    return _windowed(sample, Appearance(black=strength, white=255.0 + strength))
+
+
+def compress(sample: Sample, strength: float) -> Sample:
+    """Compress as JPEG; strength: 100 less the quality."""
+    return _degraded(sample, Appearance(jpeg_quality=round(100.0 - strength)))
+
+
+def rotate(sample: Sample, strength: float) -> Sample:
+    """Rotate about the centre, masks and all; strength: degrees."""
+    return warp(sample, Warp(degrees=strength))
+
+
+def shrink(sample: Sample, strength: float) -> Sample:
+    """Shrink and enlarge again; strength: factor of the side that is lost on the way."""
+    return _degraded(sample, Appearance(shrink=1.0 / strength))
+
+
+def burn_in_text(sample: Sample, strength: float) -> Sample:
+    """Write words over the picture, in white; strength: how many. More words hold the fewer ones."""
+    return replace(sample, image=_write(sample.image, round(strength)))
+
+
+PERTURBATIONS: dict[str, Perturbation] = {
+    "noise": Perturbation(add_noise, (4.0, 8.0, 16.0, 24.0, 32.0), "standard deviation, gray values of 255"),
+    "blur": Perturbation(blur, (0.5, 1.0, 1.5, 2.0, 3.0), "standard deviation, pixels"),
+    "contrast": Perturbation(raise_contrast, (1.1, 1.2, 1.4, 1.6, 2.0), "factor about the middle gray", none=1.0),
+    "window shift": Perturbation(shift_window, (5.0, 10.0, 20.0, 30.0, 40.0), "gray values subtracted, of 255"),
+    "JPEG": Perturbation(compress, (25.0, 50.0, 70.0, 80.0, 90.0), "100 less the quality"),
+    "rotation": Perturbation(rotate, (5.0, 10.0, 20.0, 30.0, 45.0), "degrees"),
+    "down-sampling": Perturbation(shrink, (1.5, 2.0, 3.0, 4.0, 6.0), "factor of the side", none=1.0),
+    "burned-in text": Perturbation(burn_in_text, (1.0, 2.0, 4.0, 8.0, 16.0), "words over the picture"),
+}
+"""By name. One gray value is 5.9 HU in the window of 1,500 HU that the scans are stored in."""
+
+
+def measure_robustness(read: Reader, rows: Sequence[Row], *, threshold: float) -> dict[str, list[tuple[float, float]]]:
+    """Return, for each perturbation, (strength, pooled lesion Dice) of the rows, the pictures as they are first.
+
+    Raises
+    ------
+    ValueError : there is no row.
+    """
+    if not rows:
+        raise ValueError("rows is empty: there is nothing to perturb")
+    samples = [read_sample(row) for row in rows]
+    plain = _pooled_dice(read, samples, threshold=threshold)
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for name, perturbation in PERTURBATIONS.items():
+        curves[name] = [(perturbation.none, plain)]
+        for strength in perturbation.strengths:
+            changed = [perturbation.apply(sample, strength) for sample in samples]
+            curves[name].append((strength, _pooled_dice(read, changed, threshold=threshold)))
+    return curves
+
+
+def spread_evenly(rows: Sequence[Row], count: int) -> list[Row]:
+    """Return at most `count` rows, evenly spaced from the first to the last."""
+    if len(rows) <= count:
+        return list(rows)
+    return [rows[position] for position in np.linspace(0, len(rows) - 1, count).round().astype(int)]
+
+
+def _pooled_dice(read: Reader, samples: Sequence[Sample], *, threshold: float) -> float:
+    pooled = NO_PIXELS
+    for sample in samples:
+        pooled += overlap(sample.lesion > 0, lesion_mask(read(sample.image)[..., 0], threshold))
+    return pooled.dice
+
+
+def _degraded(sample: Sample, appearance: Appearance) -> Sample:
+    return replace(sample, image=degrade(sample.image, appearance, SEED))
+
+
+def _windowed(sample: Sample, appearance: Appearance) -> Sample:
+    return replace(sample, image=change_window(sample.image, appearance))
+
+
+def _write(image: ByteImage, words: int) -> ByteImage:
+    """Write the first so many words of an endless list, each at its own place, a twentieth of the height high."""
+    canvas = image.copy()
+    height, width = canvas.shape
+    places = np.random.default_rng(SEED).uniform((0.02, 0.08), (0.75, 0.98), (words, 2))
+    scale = height / 20.0 / 22.0  # a letter of this font is 22 pixels high at scale 1
+    for number, (left, bottom) in enumerate(places):
+        corner = (round(left * width), round(bottom * height))
+        word = WORDS[number % len(WORDS)]
+        cv2.putText(canvas, word, corner, cv2.FONT_HERSHEY_SIMPLEX, scale, 255, max(1, height // 256), cv2.LINE_AA)
+    return canvas

@@ -1,0 +1,224 @@
+"""What training.evaluate found -> report: summed up, drawn and written down.
+
+OUT/report.html   for people: figures, tables, sentences; one file that needs nothing else
+OUT/report.json   all figures, at four decimals; null where one is undefined
+OUT/report.md     the tables
+OUT/slices.csv    a row for each slice
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.measures.bootstrap import DRAWS, Interval, bootstrap
+from training.measures.calibration import (
+    NEAR_PX,
+    RELIABILITY_BINS,
+    brier_score,
+    expected_calibration_error,
+    fit_temperature,
+    negative_log_likelihood,
+)
+from training.measures.curves import LOWER_EDGES, dice_by_threshold
+from training.measures.finding import CANDIDATES, FINDING_SCORE, operating_point, roc_of_scores
+from training.measures.groups import GROUPINGS, NOT_MEASURABLE, by_patient
+from training.measures.results import SliceResult, pool, score_auc, summarise
+from training.measures.robustness import PERTURBATIONS
+from training.measures.sanity import Sanity
+from training.measures.uncertainty import rank_correlation
+from training.report.figures import draw_figures
+from training.report.markdown import report_markdown
+from training.report.page import report_page
+from training.report.panels import Panel
+
+SEED = 0
+DECIMALS = 4
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything that was measured; what is None or empty was not."""
+
+    about: dict[str, Any]  # JSON values: model, data, threshold
+    results: Sequence[SliceResult]
+    robustness: Mapping[str, Sequence[tuple[float, float]]] | None = None
+    robustness_slices: int = 0
+    sanity: Sanity | None = None
+    stages: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
+    panels: Sequence[Panel] = ()
+
+
+def build_report(evaluation: Evaluation, *, rng: np.random.Generator) -> dict[str, Any]:
+    """Return the content of report.json, rounded; `rng` resamples the patients."""
+    results = evaluation.results
+    patients = by_patient(results)
+    report = evaluation.about | {
+        "slices": len(results),
+        "patients": len(patients),
+        "overall": {"all": summarise(results).as_dict()},
+        "intervals": _intervals(bootstrap(patients, lambda drawn: summarise(drawn).as_dict(), rng=rng)),
+        "interval_draws": DRAWS,
+        "finding": _finding(results),
+        "calibration": _calibration(results),
+        "dice_by_threshold": _dice_by_threshold(results),
+        "uncertainty": _uncertainty(results),
+        "not_measurable": NOT_MEASURABLE,
+    }
+    for name, grouping in GROUPINGS.items():
+        report[name] = {group: summarise(found).as_dict() for group, found in grouping.split(results).items()}
+    if evaluation.robustness:
+        report["robustness"] = _robustness(evaluation.robustness, evaluation.robustness_slices)
+    if evaluation.sanity:
+        report["explanation"] = asdict(evaluation.sanity)
+    rounded: dict[str, Any] = _rounded(report)
+    return rounded
+
+
+def write_report(evaluation: Evaluation, out: Path) -> dict[str, Any]:
+    """Write the four files and return the content of report.json."""
+    out.mkdir(parents=True, exist_ok=True)
+    report = build_report(evaluation, rng=np.random.default_rng(SEED))
+    drawings = draw_figures(
+        evaluation.results,
+        threshold=evaluation.about["threshold"],
+        robustness=evaluation.robustness,
+        stages=evaluation.stages,
+    )
+    files = {
+        "report.json": json.dumps(report, indent=2, allow_nan=False) + "\n",
+        "report.md": report_markdown(report),
+        "report.html": report_page(report, drawings, evaluation.panels),
+    }
+    for name, content in files.items():
+        (out / name).write_text(content, encoding="utf-8")
+    _write_slices(evaluation.results, out / "slices.csv")
+    return report
+
+
+def _intervals(intervals: Mapping[str, Interval]) -> dict[str, list[float]]:
+    # The interval of a number of slices would only say how the patients were drawn.
+    return {
+        name: [interval.low, interval.high]
+        for name, interval in intervals.items()
+        if not name.endswith("_slices") and name != "true_lesions"
+    }
+
+
+def _finding(results: Sequence[SliceResult]) -> dict[str, Any]:
+    present = np.array([result.lesion_px > 0 for result in results], np.bool_)
+    found: dict[str, Any] = {
+        "score": FINDING_SCORE,
+        "slices_with_lesion": int(present.sum()),
+        "slices_without_lesion": int((~present).sum()),
+        "auc": {name: score_auc(results, name) for name in CANDIDATES},
+    }
+    if present.any() and not present.all():
+        scores = np.array([result.scores[FINDING_SCORE] for result in results], np.float64)
+        found["operating_point"] = asdict(operating_point(roc_of_scores(scores, present)))
+    return found
+
+
+def _calibration(results: Sequence[SliceResult]) -> dict[str, float]:
+    near = pool(result.near for result in results)
+    temperature = fit_temperature(near)
+    found: dict[str, float] = {
+        "near_px": NEAR_PX,
+        "bins": RELIABILITY_BINS,
+        "pixels": near.positives + near.negatives,
+        "temperature": temperature,
+    }
+    for suffix, value in (("", 1.0), ("_at_temperature", temperature)):
+        defined = not math.isnan(value)
+        for name, figure in (
+            ("expected_calibration_error", expected_calibration_error),
+            ("brier_score", brier_score),
+            ("negative_log_likelihood", negative_log_likelihood),
+        ):
+            found[name + suffix] = figure(near, temperature=value) if defined else math.nan
+    return found
+
+
+def _dice_by_threshold(results: Sequence[SliceResult]) -> dict[str, float]:
+    curve = dice_by_threshold(pool(result.histogram for result in results))
+    ascending = curve.y[::-1]
+    thresholds = [number / 20.0 for number in range(1, 20)]
+    # The nearest edge of a bin is at most 0.003 away.
+    return {f"{value:.2f}": float(ascending[np.argmin(np.abs(LOWER_EDGES - value))]) for value in thresholds}
+
+
+def _uncertainty(results: Sequence[SliceResult]) -> dict[str, float]:
+    measured = [r for r in results if not math.isnan(r.disagreement + r.lesion.dice)]
+    disagreement, dice = [r.disagreement for r in measured], [r.lesion.dice for r in measured]
+    ill = [r for r in measured if r.lesion_px > 0]
+    return {
+        "slices": len(measured),
+        "mean_disagreement": sum(disagreement) / len(measured) if measured else math.nan,
+        "spearman_with_dice": rank_correlation(disagreement, dice),
+        "slices_with_lesion": len(ill),
+        "spearman_with_dice_where_lesion": rank_correlation(
+            [r.disagreement for r in ill], [r.lesion.dice for r in ill]
+        ),
+    }
+
+
+def _robustness(curves: Mapping[str, Sequence[tuple[float, float]]], slices: int) -> dict[str, Any]:
+    return {
+        "slices": slices,
+        "units": {name: PERTURBATIONS[name].unit for name in curves},
+        "dice": {name: {f"{strength:g}": dice for strength, dice in points} for name, points in curves.items()},
+    }
+
+
+def _rounded(value: Any) -> Any:
+    """Return JSON values with floats at DECIMALS, NaN and infinity as None."""
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    if isinstance(value, float):
+        return round(value, DECIMALS) if math.isfinite(value) else None
+    return value
+
+
+def _write_slices(results: Sequence[SliceResult], file: Path) -> None:
+    with file.open("w", newline="", encoding="utf-8") as lines:
+        table = csv.DictWriter(lines, list(_slice_values(results[0])))
+        table.writeheader()
+        table.writerows(_slice_values(result) for result in results)
+
+
+def _slice_values(result: SliceResult) -> dict[str, object]:
+    """Return a row of slices.csv; csv writes None as an empty cell."""
+    histogram = summarise([result])
+    return {
+        "source": result.row.source,
+        "patient": result.row.patient,
+        "slice": result.row.slice_index,
+        "image": result.row.image.name,
+        "lesion_px": result.lesion_px,
+        "called_px": result.called_px,
+        **asdict(result.lesion),
+        "lesion_dice": result.lesion.dice,
+        "lesion_iou": result.lesion.iou,
+        "lesion_precision": result.lesion.precision,
+        "lesion_recall": result.lesion.recall,
+        "lesion_specificity": result.lesion.specificity,
+        "lesion_accuracy": result.lesion.accuracy,
+        "roc_auc": histogram.roc_auc,
+        "average_precision": histogram.average_precision,
+        **asdict(result.surface),
+        **{f"{name}_lesions": number for name, number in asdict(result.lesions).items()},
+        **result.scores,
+        **asdict(result.appearance),
+        "disagreement": result.disagreement,
+        "lung_dice": None if result.lung is None else result.lung.dice,
+        "called_share_of_lung": result.called_share,
+    }

@@ -1,0 +1,202 @@
+"""The content of report.json -> tables in Markdown, for report.md and for the model card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from training.measures.finding import MEANINGS
+from training.measures.groups import GROUPINGS
+from training.measures.results import CLEAN_SHARE
+from training.measures.surfaces import TOLERANCE_PX
+
+Report = Mapping[str, Any]
+
+HEADLINES = {
+    "lesion_dice": "Lesion Dice, pooled",
+    "lesion_iou": "IoU, pooled",
+    "lesion_precision": "Precision, pooled",
+    "lesion_recall": "Recall, pooled",
+    "lesion_specificity": "Specificity, pooled",
+    "lesion_accuracy": "Accuracy, pooled",
+    "roc_auc": "ROC AUC of pixels",
+    "average_precision": "Average precision of pixels",
+    "mean_slice_dice": "Dice, mean of slices with lesion",
+    "surface_dice": f"Surface Dice at {TOLERANCE_PX:g} pixels, mean of slices with lesion",
+    "hd95_px": "95th-percentile Hausdorff distance, mean, pixels",
+    "hd95_median_px": "95th-percentile Hausdorff distance, median, pixels",
+    "lesion_sensitivity": "Lesions found, share",
+    "false_lesions_per_slice": "False lesions per slice",
+    "area_pearson": "Area, drawn and called: Pearson",
+    "area_spearman": "Area, drawn and called: Spearman",
+    "area_bias_px": "Area, called less drawn, mean, pixels",
+    "finding_auc": "Slices with and without lesion: AUC",
+    "clean_share": f"Slices without lesion with at most {100 * CLEAN_SHARE:g} % of the lung called",
+    "lung_dice": "Lung Dice, pooled",
+}
+"""The figures of the whole data set, in the order to show them."""
+
+COLUMNS = {
+    "lesion_dice": "Dice",
+    "lesion_iou": "IoU",
+    "lesion_precision": "precision",
+    "lesion_recall": "recall",
+    "mean_slice_dice": "mean slice Dice",
+    "hd95_px": "HD95, px",
+    "surface_dice": "surface Dice",
+    "lesion_sensitivity": "lesions found",
+    "false_lesions_per_slice": "false per slice",
+    "clean_share": "clean",
+    "lung_dice": "lung Dice",
+}
+"""The figures of each group."""
+
+EMPTY_MASK_RULE = (
+    "Where truth and call are both empty, Dice, IoU, surface Dice and distance of that slice are undefined and left "
+    "out of means; where exactly one is empty, Dice, IoU and surface Dice are 0 and the distance is left out. Pooled "
+    "figures add the pixels of all slices first."
+)
+DASH = "–"
+
+
+def three_digits(value: float | None) -> str:
+    """Return a figure for people: three decimals, one where it is 10 or more; a dash where it is undefined."""
+    if value is None:
+        return DASH
+    digits = f"{value:.1f}" if abs(value) >= 10.0 else f"{value:.3f}"
+    return digits.replace("-", "−")
+
+
+def headline_rows(report: Report) -> list[tuple[str, str, str]]:
+    """Return, for each of HEADLINES, its words, its figure and its interval."""
+    overall, intervals = report["overall"]["all"], report["intervals"]
+    return [(words, three_digits(overall[name]), _interval(intervals[name])) for name, words in HEADLINES.items()]
+
+
+def _interval(ends: Sequence[float | None]) -> str:
+    return DASH if None in ends else f"{three_digits(ends[0])} to {three_digits(ends[1])}"
+
+
+def group_rows(groups: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """Return a row for each group: its name, its slices (with lesion), and COLUMNS."""
+    return [
+        [
+            name,
+            f"{figures['lesion_slices'] + figures['left_out_slices']} ({figures['lesion_slices']})",
+            *(three_digits(figures[column]) for column in COLUMNS),
+        ]
+        for name, figures in groups.items()
+    ]
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def headline_table(report: Report) -> str:
+    """Return the figures of the whole data set with their intervals."""
+    return table(["", "Figure", "95 % interval"], headline_rows(report))
+
+
+def groups_table(report: Report, groupings: Sequence[str]) -> str:
+    """Return the figures of each group of some of GROUPINGS, in turn; of several, each row names its grouping."""
+    titles = {name: f"{GROUPINGS[name].title}: " if len(groupings) > 1 else "" for name in groupings}
+    rows = [[titles[name] + row[0], *row[1:]] for name in groupings for row in group_rows(report[name])]
+    return table(["", "Slices (with lesion)", *COLUMNS.values()], rows)
+
+
+def trust_sentences(report: Report) -> dict[str, str]:
+    """Return what each part of the report came to in a sentence or two; what was not measured is left out."""
+    sentences = {"finding": _finding(report["finding"]), "calibration": _calibration(report["calibration"])}
+    if report["uncertainty"]["slices"]:
+        sentences["uncertainty"] = _uncertainty(report["uncertainty"])
+    if "robustness" in report:
+        sentences["robustness"] = _robustness(report["robustness"])
+    if "explanation" in report:
+        sentences["explanation"] = _explanation(report["explanation"])
+    return sentences
+
+
+def _calibration(found: Report) -> str:
+    return (
+        f"**Calibration**, within {found['near_px']} pixels of drawn or called lesions: the expected calibration error "
+        f"is {three_digits(found['expected_calibration_error'])}; with the lesion logit divided by the temperature "
+        f"{three_digits(found['temperature'])}, fitted on these very slices, "
+        f"{three_digits(found['expected_calibration_error_at_temperature'])}."
+    )
+
+
+def _finding(found: Report) -> str:
+    sentence = (
+        f"**Lesion present or not**, {found['slices_with_lesion']} slices with and {found['slices_without_lesion']} "
+        f"without: AUC {three_digits(found['auc'][found['score']])}, by {MEANINGS[found['score']]}."
+    )
+    point = found.get("operating_point")
+    if point is None:
+        return sentence
+    return sentence + (
+        f" At the score {three_digits(point['score'])}, the best sum on these very slices, sensitivity is "
+        f"{three_digits(point['sensitivity'])} and specificity {three_digits(point['specificity'])}."
+    )
+
+
+def _uncertainty(found: Report) -> str:
+    return (
+        f"**Uncertainty**: Spearman's correlation of the disagreement between mirrored readings with the Dice of a "
+        f"slice is {three_digits(found['spearman_with_dice'])} over {found['slices']} slices, and "
+        f"{three_digits(found['spearman_with_dice_where_lesion'])} over the {found['slices_with_lesion']} with lesion."
+    )
+
+
+def _robustness(found: Report) -> str:
+    lasts = {name: list(points.values())[-1] for name, points in found["dice"].items()}
+    plain = next(iter(next(iter(found["dice"].values())).values()))
+    worst = ", ".join(f"{name} {three_digits(dice)}" for name, dice in lasts.items())
+    return (
+        f"**Robustness**, {found['slices']} slices with lesion: pooled Dice {three_digits(plain)} as they are, "
+        f"and at the strongest of five steps: {worst}."
+    )
+
+
+def _explanation(found: Report) -> str:
+    return (
+        f"**Explanation**: with randomised weights, the Seg-Grad-CAM maps of {found['slices']} slices correlate with "
+        f"those of the trained network by {three_digits(found['likeness_randomised'])} (Spearman; 1 would mean that "
+        f"the map does not depend on what was learned)."
+    )
+
+
+def robustness_rows(report: Report) -> list[list[str]]:
+    """Return a row for each perturbation: its name, its unit, and "strength: Dice" of each step."""
+    found = report["robustness"]
+    return [
+        [name, found["units"][name], *(f"{strength}: {three_digits(dice)}" for strength, dice in points.items())]
+        for name, points in found["dice"].items()
+    ]
+
+
+def report_markdown(report: Report) -> str:
+    """Return report.md."""
+    facts = [
+        f"- {name}: {report[name]}" for name in ("model_id", "sha256", "weights", "manifest", "split", "threshold")
+    ]
+    parts = ["# Evaluation", "\n".join(facts), _what(report), headline_table(report), EMPTY_MASK_RULE]
+    for name, grouping in GROUPINGS.items():
+        parts += [f"## {grouping.title}", f"{grouping.meaning[0].upper()}{grouping.meaning[1:]}."]
+        parts.append(groups_table(report, [name]))
+    parts += ["## Trust", *trust_sentences(report).values()]
+    if "robustness" in report:
+        header = ["", "Strength", "as it is", "1", "2", "3", "4", "5"]
+        parts.append(table(header, robustness_rows(report)))
+    parts += ["## Not measurable", "\n".join(f"- {name}: {why}" for name, why in report["not_measurable"].items())]
+    return "\n\n".join(parts) + "\n"
+
+
+def _what(report: Report) -> str:
+    return (
+        f"{report['slices']} slices of {report['patients']} patients. The intervals come from "
+        f"{report['interval_draws']} bootstrap samples of patients, not of slices; {report['patients']} patients make "
+        "wide and coarse ones."
+    )

@@ -1,0 +1,210 @@
+"""The report's figures: matplotlib's Figure in, SVG text out; never pyplot, whose state is global.
+
+Lines and letters that are drawn in INK come out as `currentColor`, so that a figure inside a page follows its theme.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from training.measures.calibration import Reliability
+from training.measures.curves import Curve
+from training.measures.finding import OperatingPoint
+from training.measures.metrics import Overlap
+
+INK = "#010203"
+"""Stands for the page's own colour of letters."""
+COLOUR = "#21918c"  # the middle of viridis, which shows on white and on black
+COLOUR_MAP = "cividis"
+SIZE = (5.0, 4.2)  # inches
+
+_STYLE: Any = {
+    "svg.fonttype": "none",
+    "font.size": 10.0,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+def svg(figure: Figure, name: str) -> str:
+    """Return a figure as an <svg> element; `name` keeps the ids of several on one page apart."""
+    content = io.StringIO()
+    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": name}):
+        figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None}, bbox_inches="tight")
+    text = content.getvalue()
+    lines = [line.rstrip() for line in text[text.index("<svg") :].splitlines()]
+    return "\n".join(lines).replace(INK, "currentColor") + "\n"
+
+
+def draw_roc(curve: Curve, area: float, point: OperatingPoint | None = None) -> Figure:
+    """Draw a ROC curve, and where it is given the operating point."""
+    figure, axes = _axes("1 − specificity", "sensitivity")
+    axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
+    axes.plot(curve.x, curve.y, color=COLOUR, linewidth=2, label=f"area {area:.3f}")
+    if point is not None:
+        label = f"operating point: {point.sensitivity:.2f} / {point.specificity:.2f}"
+        axes.plot(1.0 - point.specificity, point.sensitivity, "o", color=INK, label=label)
+    _unit_square(axes)
+    _legend(axes, "lower right")
+    return figure
+
+
+def draw_precision_recall(curve: Curve, average: float, pooled: Overlap) -> Figure:
+    """Draw precision against recall, and the point of the threshold in use."""
+    figure, axes = _axes("recall", "precision")
+    axes.plot(curve.x, curve.y, color=COLOUR, linewidth=2, label=f"average precision {average:.3f}")
+    axes.plot(pooled.recall, pooled.precision, "o", color=INK, label="at the threshold in use")
+    _unit_square(axes)
+    _legend(axes, "lower left")
+    return figure
+
+
+def draw_confusion(pooled: Overlap) -> Figure:
+    """Draw the pixel-wise confusion matrix; a cell says its share of the row, and the pixels."""
+    counts = np.array(
+        [
+            [pooled.true_negative_px, pooled.false_positive_px],
+            [pooled.false_negative_px, pooled.true_positive_px],
+        ]
+    )
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure, axes = _axes("called", "drawn")
+    # Not imshow, which would put a bitmap into the SVG.
+    axes.pcolormesh(shares, cmap=COLOUR_MAP, vmin=0.0, vmax=1.0)
+    axes.invert_yaxis()
+    for (row, column), share in np.ndenumerate(shares):
+        ink = "black" if share > 0.5 else "white"
+        label = f"{100 * share:.2f} %\n{counts[row, column]:,} px"
+        axes.text(column + 0.5, row + 0.5, label, ha="center", va="center", color=ink, fontsize=11)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_ticks([0.5, 1.5], ["no lesion", "lesion"])
+    axes.tick_params(length=0)
+    return figure
+
+
+def draw_dice_by_threshold(curve: Curve, threshold: float) -> Figure:
+    """Draw the pooled Dice at each threshold, and the threshold in use."""
+    figure, axes = _axes("threshold", "pooled Dice")
+    axes.axvline(threshold, color=INK, linewidth=0.8, linestyle=":", label=f"in use: {threshold:g}")
+    axes.plot(curve.x, curve.y, color=COLOUR, linewidth=2)
+    axes.set(xlim=(0.0, 1.0), ylim=(0.0, 1.0))
+    _legend(axes, "lower center")
+    return figure
+
+
+def draw_reliability(before: Reliability, after: Reliability, temperature: float) -> Figure:
+    """Draw how often a stated probability came true, before and after the logit is divided by the temperature."""
+    figure, axes = _axes("stated probability", "share of lesion")
+    axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
+    axes.plot(before.probability, before.share, "o-", color=COLOUR, label="as the network says it")
+    axes.plot(after.probability, after.share, "s--", color=INK, markersize=4, label=f"at temperature {temperature:.2f}")
+    _unit_square(axes)
+    _legend(axes, "upper left")
+    return figure
+
+
+def draw_dice_by_size(dice: Mapping[str, Sequence[float]]) -> Figure:
+    """Draw the Dice of each slice by lesion size: every slice a dot, the bar their median."""
+    figure, axes = _axes("share of the picture that is lesion", "Dice of a slice")
+    for position, values in enumerate(dice.values()):
+        # A fixed pattern instead of random jitter, so that the same slices give the same figure.
+        offsets = 0.3 * (((np.arange(len(values)) * 0.618) % 1.0) - 0.5)
+        axes.plot(position + offsets, values, "o", color=COLOUR, alpha=0.6, markersize=4)
+        axes.hlines(float(np.median(values)), position - 0.25, position + 0.25, color=INK, linewidth=2)
+    axes.set_xticks(range(len(dice)), [f"{name}\n({len(values)})" for name, values in dice.items()])
+    axes.set_ylim(-0.02, 1.02)
+    return figure
+
+
+def draw_areas(true_px: Sequence[int], called_px: Sequence[int]) -> Figure:
+    """Draw the called area against the true area of each slice, in pixels; logarithmic above 100."""
+    figure, axes = _axes("drawn, pixels", "called, pixels")
+    limit = 1.3 * max([100, *true_px, *called_px])
+    axes.plot([0, limit], [0, limit], color=INK, linewidth=0.8, linestyle=":")
+    axes.plot(true_px, called_px, "o", color=COLOUR, alpha=0.6, markersize=4)
+    axes.set_xscale("symlog", linthresh=100)
+    axes.set_yscale("symlog", linthresh=100)
+    axes.set(xlim=(-10, limit), ylim=(-10, limit))
+    return figure
+
+
+def draw_uncertainty(disagreement: Sequence[float], dice: Sequence[float], correlation: float) -> Figure:
+    """Draw the Dice of each slice against the disagreement of its flips."""
+    figure, axes = _axes("disagreement of flips", "Dice of a slice")
+    axes.plot(disagreement, dice, "o", color=COLOUR, alpha=0.6, markersize=4, label=f"Spearman {correlation:.2f}")
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    _legend(axes, "upper right")
+    return figure
+
+
+def draw_robustness(curves: Mapping[str, Sequence[tuple[float, float]]], units: Mapping[str, str]) -> Figure:
+    """Draw the pooled Dice against the strength, one small figure for each perturbation."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(10.0, 5.4), layout="constrained")
+        grid = np.ravel(figure.subplots(2, 4, sharey=True))
+    for axes, (name, points) in zip(grid, curves.items(), strict=True):
+        axes.plot(*zip(*points, strict=True), "o-", color=COLOUR, markersize=4)
+        axes.axhline(points[0][1], color=INK, linewidth=0.8, linestyle=":")
+        axes.set_title(name, fontsize=10)
+        axes.set_xlabel(units[name], fontsize=8)
+        axes.set_ylim(0.0, 1.0)
+    for axes in grid[::4]:
+        axes.set_ylabel("pooled Dice")
+    return figure
+
+
+def draw_learning(stages: Mapping[str, Sequence[Mapping[str, str]]]) -> Figure:
+    """Draw loss and validation Dice of each epoch; stages follow one another, with a line between them."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(10.0, 3.8), layout="constrained")
+        left, right = figure.subplots(1, 2)
+    first = 1
+    for rows in stages.values():
+        epochs = range(first, first + len(rows))
+        for axes, key, style in (
+            (left, "loss", "o-"),
+            (left, "val_loss", "s--"),
+            (right, "lesion_dice", "o-"),
+            (right, "val_lesion_dice", "s--"),
+        ):
+            colour = INK if key.startswith("val_") else COLOUR
+            label = {"val_": "validation"}.get(key[:4], "training") if first == 1 else None
+            values = [float(row.get(key) or "nan") for row in rows]
+            axes.plot(epochs, values, style, color=colour, markersize=3, label=label)
+        first += len(rows)
+        for axes in (left, right):
+            axes.axvline(first - 0.5, color=INK, linewidth=0.5, linestyle=":")
+    left.set(xlabel="epoch", ylabel="loss")
+    right.set(xlabel="epoch", ylabel="lesion Dice", ylim=(0.0, 1.0))
+    _legend(left, "best")
+    return figure
+
+
+def _axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=SIZE, layout="constrained")
+        axes: Any = figure.subplots()
+    axes.set(xlabel=x_label, ylabel=y_label)
+    return figure, axes
+
+
+def _legend(axes: Axes, place: Any) -> None:
+    axes.legend(loc=place, frameon=False, labelcolor=INK)
+
+
+def _unit_square(axes: Axes) -> None:
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
