@@ -1,6 +1,9 @@
 """Trained weights -> the served files, checked against the original.
 
-python -m training.export --weights runs/first/best.weights.h5 --name groundglass-1 --out model/weights
+python -m training.export --weights runs/second/best.weights.h5 --name groundglass-2 --out model/weights --temperature 3
+
+The lesion logit is divided by the temperature that training.evaluate fitted (Guo et al., ICML 2017), inside the last
+layer: the served probabilities are calibrated, and a threshold of 0.5 draws the same lesions.
 
 OUT/NAME.weights.h5      the weights in 16 bit, for TensorFlow: to fine-tune, to compare
 OUT/NAME.xml, NAME.bin   the same network for OpenVINO, weights in 16 bit
@@ -34,7 +37,7 @@ TOLERANCE = 0.02
 """Largest difference of a probability between the original and a served form; 16-bit weights keep three digits."""
 
 
-def export(weights: Path, out: Path, name: str) -> Path:
+def export(weights: Path, out: Path, name: str, *, temperature: float = 1.0) -> Path:
     """Write the served files of a network and their card.
 
     Parameters
@@ -42,6 +45,7 @@ def export(weights: Path, out: Path, name: str) -> Path:
     weights : what `model.network.load_network` reads.
     out : folder, made if absent; files of the same name are replaced.
     name : the model's id, and the stem of the files.
+    temperature : above 0; 1.0 leaves the probabilities as they were trained.
 
     Returns
     -------
@@ -50,10 +54,12 @@ def export(weights: Path, out: Path, name: str) -> Path:
     Raises
     ------
     WeightsError : the weights do not fit the network.
-    ValueError : a served form answers otherwise than the original; nothing of it is kept.
+    ValueError : the temperature is out of range, or a served form answers otherwise than the original; nothing of it
+        is kept.
     """
     out.mkdir(parents=True, exist_ok=True)
     network = load_network(weights)
+    divide_lesion_logit(network, temperature)
     keras_file, served = out / f"{name}.weights.h5", out / f"{name}.xml"
     card = out / f"{name}.json"
     # The hashes of an earlier export would call the new files damaged.
@@ -67,8 +73,26 @@ def export(weights: Path, out: Path, name: str) -> Path:
             file.unlink(missing_ok=True)
         raise
     files = [keras_file, served, served.with_suffix(".bin")]
-    _write_card(card, name, classes=network.output_shape[-1], files=files, differences=differences)
+    about = {"model_id": name, "output": list(CHANNELS_BY_COUNT[network.output_shape[-1]]), "temperature": temperature}
+    _write_card(card, about, files=files, differences=differences)
     return served
+
+
+def divide_lesion_logit(network: keras.Model, temperature: float) -> None:
+    """Divide the logit of a network's first channel, the lesion, by a temperature; changes the last convolution.
+
+    Raises
+    ------
+    ValueError : the temperature is not above 0.
+    """
+    # Written so that NaN fails too.
+    if not 0.0 < temperature < float("inf"):
+        raise ValueError(f"temperature must be above 0, got {temperature}")
+    last = next(layer for layer in reversed(network.layers) if layer.weights)
+    kernel, bias = (weight.copy() for weight in last.get_weights())  # (3, 3, maps, classes), (classes,)
+    kernel[..., 0] /= temperature
+    bias[0] /= temperature
+    last.set_weights([kernel, bias])
 
 
 def save_in_16_bit(network: keras.Model, file: Path) -> None:
@@ -117,12 +141,10 @@ def _difference(network: keras.Model, file: Path) -> float:
     return difference
 
 
-def _write_card(card: Path, name: str, *, classes: int, files: Sequence[Path], differences: dict[str, float]) -> None:
-    content = {
-        "model_id": name,
+def _write_card(card: Path, about: dict[str, Any], *, files: Sequence[Path], differences: dict[str, float]) -> None:
+    content = about | {
         "sha256": {file.name: file_sha256(file) for file in files},
         "input": "448 x 448 x 1 float32, 0.0 = -1250 HU or less, 1.0 = 250 HU or more",
-        "output": list(CHANNELS_BY_COUNT[classes]),
         "largest_difference_from_float32": differences,
     }
     card.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -134,9 +156,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--weights", type=Path, required=True, help="trained weights, such as best.weights.h5")
     parser.add_argument("--name", required=True, help="the model's id and the stem of its files")
     parser.add_argument("--out", type=Path, required=True, help="folder for the files, such as model/weights")
+    parser.add_argument(
+        "--temperature", type=float, default=1.0, help="of the report of these weights (default: %(default)s, none)"
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    export(options.weights, options.out, options.name)
+    export(options.weights, options.out, options.name, temperature=options.temperature)
 
 
 if __name__ == "__main__":

@@ -59,3 +59,25 @@ def test_it_refuses_to_keep_what_answers_otherwise(
     with pytest.raises(ValueError, match="differs from the original by"):
         export.export(trained, tmp_path, "drawn-2")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_temperature_is_inside_the_weights(trained: Path) -> None:
+    network = load_network(trained)
+    before = network.predict_on_batch(BATCH).astype(np.float64)
+    export.divide_lesion_logit(network, 2.5)
+    after = network.predict_on_batch(BATCH).astype(np.float64)
+    certain = (before[..., 0] > 0.999) | (before[..., 0] < 0.001)
+    logit = np.log(before[..., 0] / (1.0 - before[..., 0]))[~certain]
+    np.testing.assert_allclose(after[..., 0][~certain], 1.0 / (1.0 + np.exp(-logit / 2.5)), atol=1e-4)
+    np.testing.assert_array_equal(after[..., 1], before[..., 1])
+    np.testing.assert_array_equal(after[..., 0] >= 0.5, before[..., 0] >= 0.5)
+
+
+def test_the_card_states_the_temperature(exported: Path) -> None:
+    assert json.loads((exported / "drawn-1.json").read_text())["temperature"] == 1.0
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
+def test_it_refuses_a_temperature_out_of_range(temperature: float, trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="temperature must be above 0"):
+        export.export(trained, tmp_path, "drawn-3", temperature=temperature)

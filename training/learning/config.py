@@ -51,9 +51,7 @@ class Config:
     seed: int = 0
     max_slices: int | None = None  # per split, evenly spaced; for trying the loop out
     arch: str = "resnet34-unet"  # a key of model.network.ARCHITECTURES
-    loss: str | None = (
-        None  # a key of losses.LOSSES; unless given, what the architecture is trained with
-    )
+    loss: str | None = None  # a key of losses.LOSSES; unless given, what the architecture is trained with
     start_from: str | None = None  # weights to begin with, relative to the folder that training is started in
     hold_out: str | None = None  # who validates in place of the manifest's split; see training.data.splits
     averaging: float = 0.0  # share kept at each step by the moving average of the weights; 0 = none, 0.99 = 100 steps

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.engine import CHANNELS_BY_COUNT, Engine, Identity, file_sha256, load_ensemble
+from model.engine import CHANNELS_BY_COUNT, Engine, EnsembleEngine, Identity, file_sha256, load_ensemble
 from model.look import look, look_closely
 from model.network import DEFAULT, find_architecture, load_network
 from model.preprocess import INPUT_SIZE
@@ -40,22 +40,23 @@ class TrainedEngine:
         return np.asarray(self._network.predict_on_batch(batch), np.float32)
 
 
-def load_any(weights: list[Path], *, arch: str = DEFAULT, size: int | None = None) -> Engine:
-    """Load what can be served as it is served, and a network of another architecture or size as it was trained.
+def load_any(weights: Sequence[Path], *, arch: str = DEFAULT, size: int | None = None) -> Engine:
+    """Load what can be served as it is served, and networks of another architecture or size as they were trained.
 
     Parameters
     ----------
-    weights : as `model.engine.load_ensemble` takes them; a single file for another architecture or size.
+    weights : files of one architecture and size; the answers of several are averaged.
     size : side of the input in pixels; None = what the architecture is made for.
 
     Raises
     ------
     WeightsError : a file is missing, damaged or does not fit.
-    ValueError : the architecture is unknown, or several files are named for one that cannot be served.
+    ValueError : the architecture is unknown, or there are no weights.
     """
     size = size or find_architecture(arch).default_size
     if (arch, size) == (DEFAULT, INPUT_SIZE):
         return load_ensemble(weights)
-    if len(weights) != 1:
-        raise ValueError(f"{len(weights)} files for {arch} at {size}: only {DEFAULT} at {INPUT_SIZE} is averaged")
-    return TrainedEngine(weights[0], arch=arch, size=size)
+    if not weights:
+        raise ValueError("weights is empty: name at least one file")
+    members = [TrainedEngine(file, arch=arch, size=size) for file in weights]
+    return members[0] if len(members) == 1 else EnsembleEngine(members)

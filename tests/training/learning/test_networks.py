@@ -50,6 +50,17 @@ def test_weights_of_another_architecture_are_refused(weights: Path) -> None:
         load_any([weights], arch="unet", size=32)
 
 
-def test_networks_that_cannot_be_served_are_not_averaged(weights: Path) -> None:
-    with pytest.raises(ValueError, match="2 files for unet-small at 128: only resnet34-unet at 448 is averaged"):
-        load_any([weights, weights], arch="unet-small")
+def test_several_networks_are_averaged(weights: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other-run" / "best.weights.h5"
+    other.parent.mkdir()
+    build_network(arch="unet-small", size=32).save_weights(other)
+    both = load_any([weights, other], arch="unet-small", size=32)
+    assert both.identity.model_id == f"{weights.parent.name}+other-run"
+    batch = np.random.default_rng(0).random((1, 32, 32, 1), np.float32)
+    alone = [load_any([file], arch="unet-small", size=32).predict(batch) for file in (weights, other)]
+    np.testing.assert_allclose(both.predict(batch), np.mean(alone, axis=0), atol=1e-6)
+
+
+def test_no_weights_are_refused() -> None:
+    with pytest.raises(ValueError, match="weights is empty"):
+        load_any([], arch="unet-small")
