@@ -1,10 +1,14 @@
-"""Slice -> probabilities at its own height and width: by one look, or by several that are averaged ("quality")."""
+"""Slice -> probabilities at its own height and width: by one look, or by several that are averaged ("quality").
+
+Lesions are bounded to the lungs, where the network tells lungs.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.bounds import bound_to_lungs
 from model.engine import Engine
 from model.preprocess import Gray, preprocess, restore
 
@@ -26,8 +30,12 @@ def look(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> Floa
 
     Returns
     -------
-    (H, W, C) float32 probabilities in 0.0 ... 1.0, C as in `engine.channels`.
+    (H, W, C) float32 probabilities in 0.0 ... 1.0, C as in `engine.channels`; see `model.bounds`.
     """
+    return _bounded(_look_once(pixels, value_range, engine), engine)
+
+
+def _look_once(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> FloatArray:
     network_input = preprocess(pixels, value_range=value_range, size=engine.input_size)
     answer = engine.predict(network_input[np.newaxis])[0]
     return restore(answer, (pixels.shape[0], pixels.shape[1]))
@@ -41,17 +49,19 @@ def look_closely(pixels: Gray, value_range: tuple[float, float], engine: Engine)
     """
     whole = _look_twice(pixels, value_range, engine)
     box = lung_box(whole[..., 1]) if "lung" in engine.channels else None
-    if box is None:
-        return whole
-    part = _look_twice(pixels[box], value_range, engine)
-    result = whole.copy()
-    result[box] = (whole[box] + part) / 2.0
-    return result
+    if box is not None:
+        part = _look_twice(pixels[box], value_range, engine)
+        whole[box] = (whole[box] + part) / 2.0
+    return _bounded(whole, engine)
+
+
+def _bounded(probability: FloatArray, engine: Engine) -> FloatArray:
+    return bound_to_lungs(probability) if "lung" in engine.channels else probability
 
 
 def _look_twice(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> FloatArray:
-    mirrored = look(pixels[:, ::-1], value_range, engine)
-    mean: FloatArray = (look(pixels, value_range, engine) + mirrored[:, ::-1]) / 2.0
+    mirrored = _look_once(pixels[:, ::-1], value_range, engine)
+    mean: FloatArray = (_look_once(pixels, value_range, engine) + mirrored[:, ::-1]) / 2.0
     return mean
 
 

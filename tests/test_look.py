@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -75,11 +76,26 @@ def test_without_a_lung_channel_there_is_no_second_pair_of_looks() -> None:
 
 
 def test_outside_of_the_lung_box_the_first_looks_count() -> None:
+    class Far(Echo):
+        """Sees what is bright as lung, and lung in the uppermost rows of whatever it is shown."""
+
+        def predict(self, batch: FloatArray) -> FloatArray:
+            answer = super().predict(batch)
+            answer[:, :20, :, 1] = 0.4
+            return answer
+
+    answer = look_closely(square(), RANGE, Far())
+    # Rows 0 to 9 of the slice; the closer looks are at rows 49 to 174.
+    assert answer[4, 112, 1] == pytest.approx(0.4, abs=1e-6)
+    assert answer[112, 112, 0] == pytest.approx(128 / 255, abs=0.01)
+
+
+@pytest.mark.parametrize("ask", [look, look_closely])
+def test_lesions_are_bounded_to_the_lungs_where_lungs_are_told(ask: Callable[..., FloatArray]) -> None:
     pixels = square()
     pixels[0:8, 100:108] = 60
-    answer = look_closely(pixels, RANGE, Echo())
-    assert answer[4, 104, 0] == pytest.approx(60 / 255, abs=0.01)
-    assert answer[112, 112, 0] == pytest.approx(128 / 255, abs=0.01)
+    assert ask(pixels, RANGE, Echo())[4, 104, 0] == 0.0
+    assert ask(pixels, RANGE, Echo(("lesion",)))[4, 104, 0] == pytest.approx(60 / 255, abs=0.01)
 
 
 def test_the_box_is_about_the_lungs_with_a_margin() -> None:

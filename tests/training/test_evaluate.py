@@ -59,11 +59,12 @@ def test_slices_without_lesion_are_clean_where_little_is_called(rows: list[Row])
 
 def test_what_is_called_outside_the_lung_counts_as_lung(rows: list[Row]) -> None:
     class Apart(FakeEngine):
-        """Sees no lung where it sees a lesion."""
+        """Sees no lung where it sees a lesion, but for the outermost columns."""
 
         def predict(self, batch: FloatArray) -> FloatArray:
             lesion, lung = np.split(super().predict(batch), 2, axis=-1)
-            return np.concatenate([lesion, lung - lesion], axis=-1)
+            lung[:, :, 1:19] -= lesion[:, :, 1:19]
+            return np.concatenate([lesion, lung], axis=-1)
 
     results = evaluate(Apart(), rows)
     assert [result.called_share for result in results] == [0.2, 0.2, 0.05, 0.0]
@@ -129,6 +130,19 @@ def test_flips_are_read_where_they_are_asked_for(rows: list[Row]) -> None:
     assert all(math.isnan(result.disagreement) for result in evaluate(FakeEngine(), rows))
     # A network that looks at each pixel alone does not care for flips.
     assert all(result.disagreement == 0.0 for result in evaluate(FakeEngine(), rows, flips=True))
+
+
+def test_what_is_called_far_from_the_lung_is_not_called(rows: list[Row]) -> None:
+    class Everywhere(FakeEngine):
+        """Calls lesion in the lower right quarter, which is beyond the lung but for 4 rows and columns."""
+
+        def predict(self, batch: FloatArray) -> FloatArray:
+            answer = super().predict(batch)
+            answer[:, SIZE // 2 :, SIZE // 2 :, 0] = 1.0
+            return answer
+
+    # The lung and one pixel around it: 5 x 5 pixels less the corner.
+    assert [result.called_px for result in evaluate(Everywhere(), rows[3:])] == [24]
 
 
 def test_with_quality_the_mirror_image_counts_too(rows: list[Row]) -> None:
