@@ -1,6 +1,6 @@
 """Fill in the card of exported weights: data, training, figures, licence.
 
-python -m training.card --card model/weights/groundglass-1.json --workdir runs/first --report runs/first/report
+python -m training.card --card model/weights/groundglass-2.json --workdir runs/first runs/second --report docs/report
 """
 
 from __future__ import annotations
@@ -17,22 +17,25 @@ from training.train import MONITOR, read_history
 LICENCE = "CC BY-NC-SA 4.0"
 
 
-def fill_card(card: Path, workdir: Path, report: Path, *, data: Path = DATA_FOLDER) -> None:
-    """Add to a card what the run in `workdir` was and what `training.evaluate` wrote into `report`.
+def fill_card(card: Path, workdirs: Sequence[Path], report: Path, *, data: Path = DATA_FOLDER) -> None:
+    """Add to a card what the runs in `workdirs` were and what `training.evaluate` wrote into `report`.
 
     Parameters
     ----------
     card : the .json that `training.export` wrote.
-    workdir : folder of the training run.
-    report : folder with the report.json of the exported weights on the run's own validation patients.
-    data : folder that the run's manifest is relative to.
+    workdirs : folders of the training runs in order; each began with the weights of the one before.
+    report : folder with the report.json of the exported weights on the last run's own validation patients.
+    data : folder that the runs' manifest is relative to.
 
     Raises
     ------
-    ValueError : the report is of other weights than the card's, or of another manifest or split than the run's.
+    ValueError : the runs are no chain, or the report is of other weights than the card's, or of another manifest or
+        split than the last run's.
     """
     content = json.loads(card.read_text(encoding="utf-8"))
-    config = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
+    runs = [describe_run(workdir) for workdir in workdirs]
+    _refuse_gaps(workdirs, runs)
+    config = runs[-1]["config"]
     figures = json.loads((report / "report.json").read_text(encoding="utf-8"))
     if figures["sha256"] not in content["sha256"].values():
         raise ValueError(f"{report} is of weights with SHA-256 {figures['sha256']}, which {card} does not list")
@@ -42,10 +45,36 @@ def fill_card(card: Path, workdir: Path, report: Path, *, data: Path = DATA_FOLD
     content |= {
         "licence": LICENCE,
         "data": describe_data(read_manifest(manifest), config["manifest"]),
-        "training": {"config": config, "epochs": describe_epochs(workdir)},
+        "training": runs,
         "validation": describe_figures(figures),
     }
     card.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def describe_run(workdir: Path) -> dict[str, Any]:
+    """Return a run's configuration, the further slices that it was given, and its epochs."""
+    config = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
+    further = [_describe_further(Path(extra["manifest"])) for extra in config.get("extra", [])]
+    return {"config": config, "further_slices": further, "epochs": describe_epochs(workdir)}
+
+
+def _describe_further(manifest: Path) -> dict[str, Any]:
+    rows = read_manifest(manifest)
+    return {
+        "manifest": manifest.as_posix(),
+        "sources": sorted({row.source for row in rows}),
+        "patients_or_series": len({row.patient for row in rows}),
+        "slices": len(rows),
+    }
+
+
+def _refuse_gaps(workdirs: Sequence[Path], runs: Sequence[dict[str, Any]]) -> None:
+    """Raise where a run did not begin with the weights of the run before."""
+    for number, (workdir, run) in enumerate(zip(workdirs, runs, strict=True)):
+        begun = run["config"].get("start_from")
+        expected = workdirs[number - 1] / "best.weights.h5" if number else None
+        if (begun and Path(begun).resolve()) != (expected and expected.resolve()):
+            raise ValueError(f"{workdir} began with {begun}, not with {expected}: name all runs in their order")
 
 
 def describe_data(rows: Sequence[Row], manifest: str) -> dict[str, Any]:
@@ -92,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and fill in the card."""
     parser = argparse.ArgumentParser(prog="python -m training.card", description="Fill in the card of weights.")
     parser.add_argument("--card", type=Path, required=True, help="the .json that training.export wrote")
-    parser.add_argument("--workdir", type=Path, required=True, help="folder of the training run")
+    parser.add_argument("--workdir", type=Path, nargs="+", required=True, help="folders of the runs, in order")
     parser.add_argument("--report", type=Path, required=True, help="folder that training.evaluate wrote")
     parser.add_argument("--data", type=Path, default=DATA_FOLDER, help="folder of the scans (default: %(default)s)")
     options = parser.parse_args(arguments)

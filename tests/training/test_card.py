@@ -52,15 +52,17 @@ def write_report(data: Path, **changes: object) -> Path:
 
 
 def test_the_card_says_data_training_and_figures(card: Path, workdir: Path, data: Path) -> None:
-    fill_card(card, workdir, write_report(data), data=data)
+    fill_card(card, [workdir], write_report(data), data=data)
     content = json.loads(card.read_text())
     assert content["model_id"] == "drawn-1"
     assert content["data"]["patients"] == {"train": ["p1", "p2"], "val": ["p3"]}
     assert content["data"]["slices"] == {"train": 2, "val": 1}
     assert content["data"]["sources"] == ["a", "b"]
-    (stage,) = content["training"]["epochs"]
+    (run,) = content["training"]
+    (stage,) = run["epochs"]
     assert (stage["epochs"], stage["best_epoch"]) == (3, 2)
-    assert content["training"]["config"]["seed"] == 1
+    assert run["config"]["seed"] == 1
+    assert run["further_slices"] == []
     assert content["validation"]["patients"] == {"p3": {"lesion_dice": 0.1235, "lung_dice": None}}
     assert content["validation"]["temperature"] == 1.5
     assert content["licence"] == "CC BY-NC-SA 4.0"
@@ -75,5 +77,37 @@ def test_it_refuses_figures_of_other_weights_or_data(
 ) -> None:
     before = card.read_text()
     with pytest.raises(ValueError, match=sentence):
-        fill_card(card, workdir, write_report(data, **changes), data=data)
+        fill_card(card, [workdir], write_report(data, **changes), data=data)
     assert card.read_text() == before
+
+
+@pytest.fixture
+def second(tmp_path: Path, workdir: Path, data: Path) -> Path:
+    """A run from the weights of the first, with further slices."""
+    folder = tmp_path / "second"
+    (folder / "stage1-64").mkdir(parents=True)
+    config = {
+        "manifest": "index.csv",
+        "start_from": str(workdir / "best.weights.h5"),
+        "extra": [{"manifest": str(data / "index.csv"), "share": 0.2}],
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "stage1-64" / "log.csv").write_text("epoch,val_lesion_dice\n0,0.6\n")
+    return folder
+
+
+def test_runs_are_told_in_their_order_with_their_further_slices(
+    card: Path, workdir: Path, second: Path, data: Path
+) -> None:
+    fill_card(card, [workdir, second], write_report(data), data=data)
+    first, last = json.loads(card.read_text())["training"]
+    assert first["config"]["seed"] == 1
+    (further,) = last["further_slices"]
+    assert (further["slices"], further["patients_or_series"], further["sources"]) == (3, 3, ["a", "b"])
+
+
+def test_a_run_that_is_left_out_is_noticed(card: Path, workdir: Path, second: Path, data: Path) -> None:
+    with pytest.raises(ValueError, match="name all runs in their order"):
+        fill_card(card, [second], write_report(data), data=data)
+    with pytest.raises(ValueError, match="name all runs in their order"):
+        fill_card(card, [second, workdir], write_report(data), data=data)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from model.network import ARCHITECTURES
 from training.data.augment import Augmentation
 from training.learning.config import Config, Extra, Stage, as_dict, read_config
 
@@ -25,9 +26,10 @@ def write(folder: Path, text: str) -> Path:
     return file
 
 
-@pytest.mark.parametrize("name", ["default.toml", "tiny.toml"])
+@pytest.mark.parametrize("name", [str(file.relative_to(CONFIGS)) for file in sorted(CONFIGS.rglob("*.toml"))])
 def test_the_configurations_of_the_project_are_read(name: str) -> None:
     config = read_config(CONFIGS / name)
+    assert config.arch in ARCHITECTURES
     assert config.manifest == "ct-lesions/index.csv"
     assert all(isinstance(stage, Stage) for stage in config.stages)
 
