@@ -20,12 +20,13 @@ from training.data.strokes import ByteImage, Stroke, draw_strokes, random_stroke
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How often a configuration wants what; all as probabilities per slice."""
+    """How often a configuration wants what; all but the last as probabilities per slice."""
 
     strokes: float = 0.15  # lines, arrows, frames and letters
     densify: float = 0.0  # lesions made denser, up to consolidation
     graft: float = 0.0  # lesions of another slice placed in the lungs
     haze: float = 0.0  # ground glass by hand over parts of the lungs
+    faintest_haze: float = 17.0  # no probability: gray values of 255, see grafts.draw_haze
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def draw(rng: np.random.Generator, wanted: Augmentation = Augmentation()) -> Par
         noise_seed=int(rng.integers(2**32)),
         graft=draw_graft(rng) if rng.random() < wanted.graft else None,
         densify=draw_densify(rng) if rng.random() < wanted.densify else None,
-        haze=draw_haze(rng) if rng.random() < wanted.haze else None,
+        haze=draw_haze(rng, wanted.faintest_haze) if rng.random() < wanted.haze else None,
     )
 
 

@@ -48,10 +48,13 @@ class Haze:
     seed: int
 
 
-def draw_haze(rng: np.random.Generator) -> Haze:
-    """Draw from `rng`: 100 to 450 HU in the window of the labelled scans, over 5 to 90 % of the lung."""
+def draw_haze(rng: np.random.Generator, faintest_gray: float = 17.0) -> Haze:
+    """Draw from `rng`: `faintest_gray` (17 are 100 HU in the window of the labelled scans) to 450 HU.
+
+    It covers 5 to 90 % of the lung.
+    """
     return Haze(
-        amount_gray=float(rng.uniform(17.0, 76.0)),
+        amount_gray=float(rng.uniform(faintest_gray, 76.0)),
         coverage=float(rng.uniform(0.05, 0.9)),
         grain_px=float(rng.uniform(12.0, 60.0)),
         seed=int(rng.integers(2**32)),

@@ -148,3 +148,10 @@ def test_what_is_drawn_stays_in_its_range() -> None:
     hazes = [draw_haze(rng) for _ in range(200)]
     assert all(0.05 <= one.coverage <= 0.9 and 17.0 <= one.amount_gray <= 76.0 for one in hazes)
     assert all(0.2 <= one.amount <= 0.95 and 4.0 <= one.grain_px <= 30.0 for one in dense)
+
+
+def test_haze_is_no_fainter_than_wanted() -> None:
+    rng = np.random.default_rng(0)
+    amounts = [draw_haze(rng, 30.0).amount_gray for _ in range(200)]
+    assert 30.0 <= min(amounts) < 35.0
+    assert 70.0 < max(amounts) <= 76.0
