@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from model.findings import LUNG_THRESHOLD
-from model.network import build_network
+from model.network import DEFAULT, build_network
 from training.data.augment import Augmentation, Crop, Warp, apply, draw
 from training.data.dataset import DATA_FOLDER, encode, read_manifest, read_sample
 from training.data.sample import Sample
@@ -86,13 +86,13 @@ def measure_run(workdir: Path, data: Path) -> dict[str, Any]:
     """
     config = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
     size = config["stages"][-1]["size"]
-    network = build_network(arch=config["arch"], size=size, mixed_bfloat16=config["mixed_bfloat16"])
+    network = build_network(arch=config.get("arch", DEFAULT), size=size, mixed_bfloat16=config["mixed_bfloat16"])
     network.load_weights(workdir / "best.weights.h5")
-    _, rows = split_rows(read_manifest(data / config["manifest"]), config["hold_out"])
+    _, rows = split_rows(read_manifest(data / config["manifest"]), config.get("hold_out"))
     samples = [read_sample(row) for row in tqdm(rows, unit="slice", disable=None)]
     figures = {"plain": measure(network, samples)}
     figures["pictures"] = measure(network, [as_picture(sample, number) for number, sample in enumerate(samples)])
-    return {"run": workdir.name, "held_out": config["hold_out"] or "val", "size": size, "slices": len(samples)} | {
+    return {"run": workdir.name, "held_out": config.get("hold_out") or "val", "size": size, "slices": len(samples)} | {
         f"{form}_{name}": round(value, 4) for form, values in figures.items() for name, value in values.items()
     }
 

@@ -1,0 +1,97 @@
+"""Slices without lesion whose lungs were not drawn -> the same slices with lung masks, as further slices for training.
+
+python -m training.complete --manifest ../shared/data/ct-lesions/index.csv --out runs/labels/ends
+
+The lungs are followed from the slices where they were drawn (training.data.ends). Only patients of the split "train"
+are taken. OUT/index.csv is a manifest for [[extra]] of a configuration.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import logging
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import cv2
+
+from training.data.dataset import COLUMNS, Row, read_manifest, read_sample
+from training.data.ends import complete
+from training.data.strokes import ByteImage
+
+log = logging.getLogger(__name__)
+
+
+def complete_manifest(manifest: Path, out: Path) -> Path:
+    """Write masks and a manifest of all training slices that lack a lung mask, of patients who have one elsewhere.
+
+    Returns
+    -------
+    The path of the manifest that was written.
+
+    Raises
+    ------
+    FileExistsError : `out` holds a manifest.
+    ValueError : no slice lacks a mask that could be followed.
+    """
+    if (out / "index.csv").exists():
+        raise FileExistsError(f"{out} holds masks already: choose another folder or remove it")
+    rows = sorted(
+        (row for row in read_manifest(manifest) if row.split == "train"),
+        key=lambda row: (row.source, row.patient, row.slice_index),
+    )
+    lines = [
+        _write(out, row, lung)
+        for _, patient in groupby(rows, key=lambda row: (row.source, row.patient))
+        for row, lung in _followed(list(patient))
+    ]
+    if not lines:
+        raise ValueError(f"{manifest} has no training slice without lung mask beside slices with one")
+    with (out / "index.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, COLUMNS)
+        table.writeheader()
+        table.writerows(lines)
+    log.info("%d slices in %s", len(lines), out)
+    return out / "index.csv"
+
+
+def _followed(patient: Sequence[Row]) -> Iterator[tuple[Row, ByteImage]]:
+    samples = [read_sample(row) for row in patient]
+    found = complete([sample.image for sample in samples], [sample.lung for sample in samples])
+    for row, lung in zip(patient, found, strict=True):
+        if row.lung is None and lung is not None:
+            yield row, lung
+
+
+def _write(out: Path, row: Row, lung: ByteImage) -> dict[str, object]:
+    name = f"{row.source}_{row.patient}_{row.slice_index:04d}.png"
+    out.mkdir(parents=True, exist_ok=True)
+    (out / name).write_bytes(bytes(cv2.imencode(".png", lung)[1]))
+    return {
+        "image": str(row.image.resolve()),
+        "mask": str(row.mask.resolve()),
+        "lung": name,
+        "source": row.source,
+        "patient": row.patient,
+        "slice": row.slice_index,
+        "split": "train",
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line and complete; what is wrong goes to standard error, with status 1."""
+    parser = argparse.ArgumentParser(prog="python -m training.complete", description="Fill in lung masks.")
+    parser.add_argument("--manifest", type=Path, required=True, help="as training.prepare writes it")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        complete_manifest(options.manifest, options.out)
+    except (OSError, ValueError) as exc:
+        parser.exit(1, f"{exc}\n")
+
+
+if __name__ == "__main__":
+    main()
