@@ -185,7 +185,7 @@ def _identify(weights: Path) -> Identity:
     for file in (weights, holder):
         if not file.is_file():
             raise WeightsError(f"{file} does not exist. {_advice(weights)}")
-    card = _read_card(weights)
+    card = read_card(weights)
     sha256 = {file.name: file_sha256(file) for file in {weights, holder}}
     for name, expected in card.get("sha256", {}).items():
         if sha256.get(name, expected) != expected:
@@ -196,8 +196,13 @@ def _identify(weights: Path) -> Identity:
     return Identity(card.get("model_id", weights.stem), sha256[holder.name])
 
 
-def _read_card(weights: Path) -> dict[str, Any]:
-    """Return the card beside the weights, or an empty one."""
+def read_card(weights: Path) -> dict[str, Any]:
+    """Return the card beside the weights, or an empty one.
+
+    Raises
+    ------
+    WeightsError : the card is damaged.
+    """
     card = weights.with_name(weights.name.removesuffix(weights.suffix).removesuffix(".weights") + ".json")
     if not card.exists():
         return {}

@@ -14,6 +14,9 @@ from typing import Any
 from training.data.dataset import DATA_FOLDER, Row, read_manifest
 from training.train import MONITOR, read_history
 
+CURVES = ("loss", "val_loss", "lesion_dice", "val_lesion_dice")
+"""The columns of a run's log.csv that a card keeps, for the learning curves of the report."""
+
 LICENCE = "CC BY-NC-SA 4.0"
 
 
@@ -90,7 +93,7 @@ def describe_data(rows: Sequence[Row], manifest: str) -> dict[str, Any]:
 
 
 def describe_epochs(workdir: Path) -> list[dict[str, Any]]:
-    """Return, for each stage in order, how many epochs were run, and the best by validation lesion Dice."""
+    """Return, for each stage in order, its epochs and the best of them by validation lesion Dice."""
     stages = []
     for folder in sorted(workdir.glob("stage*-*")):
         history = read_history(folder / "log.csv")
@@ -99,6 +102,7 @@ def describe_epochs(workdir: Path) -> list[dict[str, Any]]:
             {
                 "stage": folder.name,
                 "epochs": len(history),
+                "history": [{name: round(float(row[name]), 4) for name in CURVES if name in row} for row in history],
                 "best_epoch": int(best["epoch"]) + 1,
                 "best_validation_lesion_dice_at_this_size": round(float(best[MONITOR]), 4),
             }

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from model.engine import SHIPPED_WEIGHTS, Engine
+from model.engine import SHIPPED_WEIGHTS, Engine, read_card
 from model.findings import LUNG_THRESHOLD, Mask, lesion_mask
 from model.network import ARCHITECTURES, DEFAULT, load_network
 from training.data.dataset import DATA_FOLDER, Row, read_manifest, read_sample
@@ -33,7 +33,7 @@ from training.measures.sanity import SLICES as SANITY_SLICES
 from training.measures.sanity import Sanity, check_explanations, keras_weights_of
 from training.measures.surfaces import compare_surfaces
 from training.measures.uncertainty import flip_disagreement
-from training.report.build import SEED, Evaluation, write_report
+from training.report.build import SEED, Evaluation, Stage, write_report
 from training.report.markdown import three_digits
 from training.report.panels import draw_panels
 from training.train import read_history
@@ -111,11 +111,20 @@ def describe_manifest(manifest: Path, data: Path = DATA_FOLDER) -> str:
     return whole.relative_to(folder).as_posix() if whole.is_relative_to(folder) else manifest.as_posix()
 
 
-def read_stages(workdir: Path | None) -> dict[str, list[dict[str, str]]]:
-    """Return the epochs of each stage of a training run, in order; none without a folder."""
-    if workdir is None:
-        return {}
-    return {folder.name: read_history(folder / "log.csv") for folder in sorted(workdir.glob("stage*-*"))}
+def read_stages(workdirs: Sequence[Path], weights: Path) -> dict[str, Stage]:
+    """Return the epochs of each stage of some training runs, in order.
+
+    Without folders of runs they are those that the card beside the weights tells, if there is one.
+    """
+    if workdirs:
+        return {
+            str(folder): read_history(folder / "log.csv")
+            for workdir in workdirs
+            for folder in sorted(workdir.glob("stage*-*"))
+        }
+    runs = read_card(weights).get("training", [])
+    stages = [stage for run in runs for stage in run["epochs"]]
+    return {f"{number}: {stage['stage']}": stage["history"] for number, stage in enumerate(stages, start=1)}
 
 
 def check_sanity(weights: Path, results: Sequence[SliceResult], threshold: float) -> Sanity | None:
@@ -152,7 +161,7 @@ def measure(engine: Engine, rows: Sequence[Row], options: argparse.Namespace) ->
         robustness=measure_robustness(read, chosen, threshold=threshold) if chosen else None,
         robustness_slices=len(chosen),
         sanity=check_sanity(options.weights[0], results, threshold) if options.arch == DEFAULT else None,
-        stages=read_stages(options.workdir),
+        stages=read_stages(options.workdir, options.weights[0]),
         panels=draw_panels(read, results, threshold=threshold) if options.pictures else (),
     )
 
@@ -188,7 +197,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--threshold", type=float, default=0.5, help="of the lesion (default: %(default)s)")
     add("--size", type=int, help="side of the input (default: what the architecture is made for)")
     add("--quality", action="store_true", help="read each slice by the mean of four looks")
-    add("--workdir", type=Path, help="folder of the training run, for its learning curves")
+    add(
+        "--workdir",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="folders of the training runs, for the learning curves (default: those in the weights' card)",
+    )
     add("--robustness", type=int, default=0, metavar="N", help="perturb N slices with lesion (default: %(default)s)")
     add(
         "--flips",

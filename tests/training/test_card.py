@@ -61,6 +61,7 @@ def test_the_card_says_data_training_and_figures(card: Path, workdir: Path, data
     (run,) = content["training"]
     (stage,) = run["epochs"]
     assert (stage["epochs"], stage["best_epoch"]) == (3, 2)
+    assert stage["history"] == [{"val_lesion_dice": dice} for dice in (0.1, 0.5, 0.3)]
     assert run["config"]["seed"] == 1
     assert run["further_slices"] == []
     assert content["validation"]["patients"] == {"p3": {"lesion_dice": 0.1235, "lung_dice": None}}

@@ -42,6 +42,9 @@ from training.report.panels import Panel
 SEED = 0
 DECIMALS = 4
 
+Stage = Sequence[Mapping[str, Any]]
+"""The epochs of one stage of training: columns of its log.csv by name, as numbers or as text."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -52,7 +55,7 @@ class Evaluation:
     robustness: Mapping[str, Sequence[tuple[float, float]]] | None = None
     robustness_slices: int = 0
     sanity: Sanity | None = None
-    stages: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
+    stages: Mapping[str, Stage] = field(default_factory=dict)
     panels: Sequence[Panel] = ()
 
 

@@ -36,7 +36,7 @@ def draw_figures(
     *,
     threshold: float,
     robustness: Mapping[str, Sequence[tuple[float, float]]] | None,
-    stages: Mapping[str, Sequence[Mapping[str, str]]],
+    stages: Mapping[str, Sequence[Mapping[str, Any]]],
 ) -> list[Drawing]:
     """Draw all figures that the results give; one whose figures are undefined is left out."""
     drawn = [*_of_pixels(results, threshold), *_of_slices(results), *_of_trust(results, robustness)]

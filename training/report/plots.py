@@ -167,7 +167,7 @@ def draw_robustness(curves: Mapping[str, Sequence[tuple[float, float]]], units: 
     return figure
 
 
-def draw_learning(stages: Mapping[str, Sequence[Mapping[str, str]]]) -> Figure:
+def draw_learning(stages: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
     """Draw loss and validation Dice of each epoch; stages follow one another, with a line between them."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(10.0, 3.8), layout="constrained")

@@ -112,10 +112,21 @@ def test_learning_curves_come_from_the_training_folder(drawn: list[str], tmp_pat
     (stage / "log.csv").write_text(
         "epoch,loss,val_loss,lesion_dice,val_lesion_dice\n0,1,1.1,0.2,0.1\n1,0.5,0.7,0.6,0.4\n"
     )
-    assert [row["loss"] for row in read_stages(tmp_path / "run")["stage1-64"]] == ["1", "0.5"]
-    assert read_stages(None) == {}
+    ((_, epochs),) = read_stages([tmp_path / "run"], tmp_path / "w.xml").items()
+    assert [row["loss"] for row in epochs] == ["1", "0.5"]
+    assert read_stages([], tmp_path / "w.xml") == {}
     main([*drawn, "--no-flips", "--no-pictures", "--workdir", str(tmp_path / "run")])
     assert "Loss and lesion Dice of each epoch" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_without_a_training_folder_the_card_tells_the_epochs(tmp_path: Path) -> None:
+    history = [{"loss": 1.0, "val_loss": 1.1, "lesion_dice": 0.2, "val_lesion_dice": 0.1}]
+    run = {"epochs": [{"stage": "stage1-64", "history": history}, {"stage": "stage2-96", "history": history * 2}]}
+    (tmp_path / "w.json").write_text(json.dumps({"training": [run, run]}))
+    stages = read_stages([], tmp_path / "w.xml")
+    assert list(stages) == ["1: stage1-64", "2: stage2-96", "3: stage1-64", "4: stage2-96"]
+    assert [len(epochs) for epochs in stages.values()] == [1, 2, 1, 2]
+    assert stages["1: stage1-64"] == history
 
 
 def test_a_manifest_is_stated_relative_to_the_scans(tmp_path: Path) -> None:
