@@ -75,7 +75,7 @@ def test_damaged_weights_are_named_with_both_hashes(copied: Path) -> None:
 @pytest.mark.parametrize("suffix", [".xml", ".bin"])
 def test_missing_weights_are_named_with_what_to_do(copied: Path, suffix: str) -> None:
     copied.with_suffix(suffix).unlink()
-    with pytest.raises(WeightsError, match=rf"groundglass-1{suffix} does not exist. Check the path"):
+    with pytest.raises(WeightsError, match=rf"{SHIPPED_WEIGHTS.stem}{suffix} does not exist. Check the path"):
         load_engine(copied)
 
 
@@ -90,7 +90,7 @@ def test_missing_shipped_weights_are_restored_from_the_repository(
 
 def test_a_damaged_card_is_named(copied: Path) -> None:
     copied.with_suffix(".json").write_text("{")
-    with pytest.raises(WeightsError, match="groundglass-1.json is damaged"):
+    with pytest.raises(WeightsError, match=rf"{SHIPPED_WEIGHTS.stem}.json is damaged"):
         load_engine(copied)
 
 

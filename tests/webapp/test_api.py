@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from app import create_app
+from model.engine import SHIPPED_WEIGHTS
 from tests.webapp.forms import post_file
 
 
@@ -51,7 +52,7 @@ def test_json_carries_measurements_model_and_pictures(
     assert answer["measurements"]["lesion_area_px"] == np.count_nonzero(mask) > 0
     assert answer["segmented_image"] == answer["images"]["mask"]
     assert answer["threshold"] == 0.5
-    assert answer["model"]["id"] == "groundglass-1"
+    assert answer["model"]["id"] == SHIPPED_WEIGHTS.stem
     assert len(answer["model"]["sha256"]) == 64
     assert set(answer["images"]) == {"overlay", "mask", "probability"}
     assert answer["measurements"]["lesion_area_mm2"] is None
@@ -104,4 +105,4 @@ def test_healthz_answers_without_weights(tmp_path: Path) -> None:
 def test_readyz_names_the_model(client: FlaskClient) -> None:
     answer = client.get("/readyz").get_json()
     assert answer["status"] == "ready"
-    assert answer["model"]["id"] == "groundglass-1"
+    assert answer["model"]["id"] == SHIPPED_WEIGHTS.stem
