@@ -161,13 +161,30 @@ def _load(weights: Path, arch: str, size: int) -> keras.Model:
         network = build_network(arch=arch, size=size, classes=int(model.output_shape[-1]))
         network.set_weights(model.get_weights())
         return network
-    kernels = _kernel_shapes(weights)
-    network = build_network(arch=arch, size=size, classes=_count_classes(kernels))
+    network = build_network(arch=arch, size=size, classes=_count_classes(_kernel_shapes(weights)))
+    _fill(network, weights)
+    return network
+
+
+def load_into(network: keras.Model, weights: Path) -> None:
+    """Load weights of HDF5 into a network that is built already, of whatever precision.
+
+    Raises
+    ------
+    WeightsError : the file is missing or damaged, or holds another network.
+    """
+    try:
+        _fill(network, weights)
+    except (OSError, ValueError, KeyError) as exc:
+        raise WeightsError(f"{weights} does not fit the network or is damaged: {exc}") from exc
+
+
+def _fill(network: keras.Model, weights: Path) -> None:
     # Keras itself may only warn of what does not fit, and leave such layers as they were drawn.
-    if sorted(kernels) != sorted(tuple(weight.shape) for weight in network.weights if len(weight.shape) == 4):
+    wanted = sorted(tuple(weight.shape) for weight in network.weights if len(weight.shape) == 4)
+    if sorted(_kernel_shapes(weights)) != wanted:
         raise ValueError("its convolutions are those of another network")
     network.load_weights(weights)
-    return network
 
 
 def _count_classes(kernels: Sequence[tuple[int, ...]]) -> int:

@@ -1,4 +1,4 @@
-"""Slices without lesion whose lungs were not drawn -> the same slices with lung masks, as further slices for training.
+"""Slices on which lungs were not drawn -> the same slices with lung masks, as further slices for training.
 
 python -m training.complete --manifest ../shared/data/ct-lesions/index.csv --out runs/labels/ends
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def complete_manifest(manifest: Path, out: Path) -> Path:
-    """Write masks and a manifest of all training slices that lack a lung mask, of patients who have one elsewhere.
+    """Write masks and a manifest of all training slices that lack a lung mask, of scans that have one elsewhere.
 
     Returns
     -------
@@ -40,12 +40,13 @@ def complete_manifest(manifest: Path, out: Path) -> Path:
         raise FileExistsError(f"{out} holds masks already: choose another folder or remove it")
     rows = sorted(
         (row for row in read_manifest(manifest) if row.split == "train"),
-        key=lambda row: (row.source, row.patient, row.slice_index),
+        key=lambda row: (*_scan(row), row.slice_index),
     )
     lines = [
-        _write(out, row, lung)
-        for _, patient in groupby(rows, key=lambda row: (row.source, row.patient))
-        for row, lung in _followed(list(patient))
+        _write(out, row, lung, number)
+        for number, (row, lung) in enumerate(
+            followed for _, scan in groupby(rows, key=_scan) for followed in _followed(list(scan))
+        )
     ]
     if not lines:
         raise ValueError(f"{manifest} has no training slice without lung mask beside slices with one")
@@ -57,16 +58,20 @@ def complete_manifest(manifest: Path, out: Path) -> Path:
     return out / "index.csv"
 
 
-def _followed(patient: Sequence[Row]) -> Iterator[tuple[Row, ByteImage]]:
-    samples = [read_sample(row) for row in patient]
+def _scan(row: Row) -> tuple[str, str, str]:
+    return row.source, row.patient, row.volume
+
+
+def _followed(scan: Sequence[Row]) -> Iterator[tuple[Row, ByteImage]]:
+    samples = [read_sample(row) for row in scan]
     found = complete([sample.image for sample in samples], [sample.lung for sample in samples])
-    for row, lung in zip(patient, found, strict=True):
+    for row, lung in zip(scan, found, strict=True):
         if row.lung is None and lung is not None:
             yield row, lung
 
 
-def _write(out: Path, row: Row, lung: ByteImage) -> dict[str, object]:
-    name = f"{row.source}_{row.patient}_{row.slice_index:04d}.png"
+def _write(out: Path, row: Row, lung: ByteImage, number: int) -> dict[str, object]:
+    name = f"{number:05d}_{row.image.stem}.png"
     out.mkdir(parents=True, exist_ok=True)
     (out / name).write_bytes(bytes(cv2.imencode(".png", lung)[1]))
     return {

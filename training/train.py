@@ -25,11 +25,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from model.network import build_network, find_architecture
+from model.errors import GroundglassError
+from model.network import build_network, find_architecture, load_into
 from training.data.dataset import DATA_FOLDER, Row, SliceBatches, read_manifest, read_sample
 from training.data.mixture import Mixture, mix
 from training.data.sample import Sample
-from training.data.splits import split_rows
+from training.data.splits import leave_out_patients, split_rows
 from training.learning.averaging import SaveBest, ValidateAverage, averaging
 from training.learning.config import Config, Stage, as_dict, read_config
 from training.learning.losses import LesionLungLoss
@@ -59,7 +60,7 @@ def train(config: Config, workdir: Path, *, data: Path = DATA_FOLDER, resume: bo
     FileExistsError : workdir holds a run and `resume` is false.
     ValueError : workdir holds a run of another configuration, or a manifest leaks patients or lacks slices.
     """
-    find_architecture(config.arch)
+    _check(config)
     _refuse_other_run(config, workdir, resume=resume)
     material = _read_material(config, data)
     # Only now, so that a mistyped data folder does not leave a run to be resumed behind.
@@ -82,10 +83,21 @@ class Material:
     validation: list[Sample]
 
 
+def _check(config: Config) -> None:
+    """Raise for what would stop the run only after its folder is made."""
+    LesionLungLoss(config.lung_weight, config.loss or find_architecture(config.arch).default_loss)
+    if config.start_from is not None and not Path(config.start_from).is_file():
+        raise FileNotFoundError(f"start_from is {config.start_from}, which does not exist: train those weights first")
+
+
 def _read_material(config: Config, data: Path) -> Material:
-    training, validation = split_rows(read_manifest(data / config.manifest), config.hold_out)
+    rows = read_manifest(data / config.manifest)
+    training, validation = split_rows(rows, config.hold_out)
+    untouched = [*validation, *(row for row in rows if row.split == "val")]
     parts = [_read(training, config.max_slices)]
-    parts += [_read(read_manifest(Path(extra.manifest)), config.max_slices) for extra in config.extra]
+    for extra in config.extra:
+        further = leave_out_patients(read_manifest(Path(extra.manifest)), untouched)
+        parts.append(_read(further, config.max_slices))
     mixture = mix([len(part) for part in parts], [extra.share for extra in config.extra], config.slices_per_epoch)
     return Material(list(chain.from_iterable(parts)), mixture, _read(validation, config.max_slices))
 
@@ -142,7 +154,7 @@ def _train_stage(
     network = build_network(arch=config.arch, size=stage.size, mixed_bfloat16=config.mixed_bfloat16)
     if start_from is not None:
         # Before compiling: the file also holds the optimiser of the stage before, which must not be taken over.
-        network.load_weights(start_from)
+        load_into(network, start_from)
     _compile(network, config, stage, steps_per_epoch=len(batches))
     network.fit(
         batches,
@@ -235,9 +247,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--verbose", type=int, default=1, choices=(0, 1, 2), help="1: progress bar, 2: line per epoch")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    train(
-        read_config(options.config), options.workdir, data=options.data, resume=options.resume, verbose=options.verbose
-    )
+    try:
+        config = read_config(options.config)
+        train(config, options.workdir, data=options.data, resume=options.resume, verbose=options.verbose)
+    except (GroundglassError, OSError, ValueError) as exc:
+        parser.exit(1, f"{exc}\n")
 
 
 if __name__ == "__main__":

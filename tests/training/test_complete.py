@@ -59,3 +59,14 @@ def test_it_refuses_a_manifest_in_which_all_lungs_are_drawn(manifest: Path, tmp_
     manifest.write_text("\n".join([lines[0], *(line for line in lines if ",a,p2," in line)]) + "\n")
     with pytest.raises(ValueError, match="no training slice without lung mask"):
         complete_manifest(manifest, tmp_path / "out")
+
+
+def test_scans_of_one_patient_are_kept_apart(manifest: Path, tmp_path: Path) -> None:
+    lines = manifest.read_text().splitlines()
+    header, first = lines[0], [line for line in lines if ",a,p1," in line]
+    whole = [f"{line},{volume}" for volume in ("one", "two") for line in first]
+    manifest.write_text("\n".join([f"{header},volume", *whole]) + "\n")
+    rows = read_manifest(complete_manifest(manifest, tmp_path / "out"))
+    assert [row.slice_index for row in rows] == [0, 2, 0, 2]
+    assert len({row.lung for row in rows}) == 4
+    assert all((np.asarray(read_sample(row).lung)[BOX] == 255).all() for row in rows)

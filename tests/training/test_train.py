@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from model.errors import WeightsError
 from model.network import DEFAULT, build_network
 from tests.training.drawn import write_data
 from tests.training.interrupt import Interrupt, Interrupted
@@ -210,9 +211,9 @@ def test_a_fold_validates_and_further_slices_train(data: Path, tmp_path: Path, m
     config = replace(CONFIG, hold_out="fold=1/2", extra=(Extra(str(further), 0.5),), slices_per_epoch=8)
     train(config, tmp_path / "run", data=data, verbose=0)
     (material,) = materials
-    # Two patients of two slices each train in the manifest; one of them is held out. Three further slices train.
-    assert (len(material.training), len(material.validation)) == (2 + 3, 2)
-    assert material.mixture == Mixture((2, 3), (4, 4))
+    # Two patients of two slices each train in the manifest; one of them is held out, with two of the three further ones.
+    assert (len(material.training), len(material.validation)) == (2 + 1, 2)
+    assert material.mixture == Mixture((2, 1), (4, 4))
 
 
 @pytest.mark.usefixtures("small_network")
@@ -285,3 +286,28 @@ def test_the_schedule_survives_being_saved() -> None:
 
 def test_there_is_no_history_before_the_first_epoch(tmp_path: Path) -> None:
     assert read_history(tmp_path / "log.csv") == []
+
+
+@pytest.mark.usefixtures("small_network")
+def test_what_would_stop_the_run_is_said_before_its_folder_is_made(data: Path, tmp_path: Path) -> None:
+    for config, sentence in (
+        (replace(CONFIG, loss="hinge"), "loss must be one of"),
+        (replace(CONFIG, start_from="absent.weights.h5"), "start_from is absent.weights.h5, which does not exist"),
+    ):
+        with pytest.raises((ValueError, FileNotFoundError), match=sentence):
+            train(config, tmp_path / "run", data=data, verbose=0)
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_of_another_network_are_refused_in_a_sentence(data: Path, tmp_path: Path) -> None:
+    build_network(arch="unet-small", size=32).save_weights(tmp_path / "other.weights.h5")
+    config = replace(CONFIG, start_from=str(tmp_path / "other.weights.h5"))
+    with pytest.raises(WeightsError, match="does not fit the network or is damaged: its convolutions are those of an"):
+        train(config, tmp_path / "run", data=data, verbose=0)
+
+
+def test_the_command_says_what_is_wrong_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--config", str(tmp_path / "absent.toml"), "--workdir", str(tmp_path / "run")])
+    assert stopped.value.code == 1
+    assert "absent.toml" in capsys.readouterr().err

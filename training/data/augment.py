@@ -141,8 +141,9 @@ def apply(sample: Sample, parameters: Parameters, *, donor: Sample | None = None
 
 
 def lung_box(lung: ByteImage) -> tuple[int, int, int, int] | None:
-    """Return top, bottom, left, right (ends excluded) of the non-zero pixels of (H, W), None where all are zero."""
-    rows, columns = np.flatnonzero(lung.any(axis=1)), np.flatnonzero(lung.any(axis=0))
+    """Return top, bottom, left, right (ends excluded) of the pixels of (H, W) uint8 that are 255, None without any."""
+    inside = lung == 255
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     if rows.size == 0:
         return None
     return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1

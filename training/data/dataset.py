@@ -27,7 +27,10 @@ COLUMNS = ("image", "mask", "lung", "source", "patient", "slice", "split")
 
 @dataclass(frozen=True)
 class Row:
-    """One slice of a manifest. `lung` is None where no lung mask was drawn."""
+    """One slice of a manifest. `lung` is None where no lung mask was drawn.
+
+    `volume` tells the scans of one patient apart; it comes from a column that a manifest may lack.
+    """
 
     image: Path
     mask: Path
@@ -36,6 +39,7 @@ class Row:
     patient: str
     slice_index: int
     split: str
+    volume: str = ""
 
 
 def read_manifest(manifest: Path) -> list[Row]:
@@ -65,6 +69,7 @@ def _read_row(folder: Path, line: dict[str, str]) -> Row:
         patient=line["patient"],
         slice_index=int(line["slice"]),
         split=line["split"],
+        volume=line.get("volume", ""),
     )
 
 

@@ -46,3 +46,21 @@ def _held_out(rows: Sequence[Row], hold_out: str) -> set[Row]:
         chosen = set(patients[int(match[1]) - 1 :: int(match[2])])
         return {row for row in rows if (row.source, row.patient) in chosen}
     raise ValueError(f"hold_out must be 'source=NAME' or 'fold=K/N' with K from 1 to N, got {hold_out!r}")
+
+
+def leave_out_patients(rows: Sequence[Row], validation: Sequence[Row]) -> list[Row]:
+    """Return the rows of further slices whose patients do not validate, so that no manifest brings one in again.
+
+    Raises
+    ------
+    ValueError : a row's split is not "train", or no row is left.
+    """
+    for row in rows:
+        if row.split != "train":
+            raise ValueError(f"{row.image} has split {row.split!r}: further slices are for training only")
+    patients = {(row.source, row.patient) for row in validation}
+    images = {row.image.resolve() for row in validation}
+    kept = [row for row in rows if (row.source, row.patient) not in patients and row.image.resolve() not in images]
+    if not kept:
+        raise ValueError(f"all {len(rows)} further slices are of patients who validate: leave their manifest out")
+    return kept

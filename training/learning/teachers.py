@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.look import lung_box
-from model.network import build_network
+from model.network import build_network, load_into
 from model.preprocess import preprocess, restore
 from training.data.augment import Appearance, change_window
 from training.data.strokes import ByteImage
@@ -36,12 +36,15 @@ def load_teachers(weights: Sequence[Path], sizes: Sequence[int]) -> list[keras.M
 
     Raises
     ------
+    WeightsError : a file is missing or damaged, or holds another network.
     ValueError : there is not one size for each file.
     """
+    if len(weights) != len(sizes):
+        raise ValueError(f"there are {len(weights)} teachers and {len(sizes)} sizes: give one size, or one for each")
     teachers = []
     for file, size in zip(weights, sizes, strict=True):
         teacher = build_network(size=size, mixed_bfloat16=True)
-        teacher.load_weights(file)
+        load_into(teacher, file)
         teachers.append(teacher)
     return teachers
 

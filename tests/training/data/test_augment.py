@@ -18,7 +18,7 @@ from training.data.augment import (
     lung_box,
     warp,
 )
-from training.data.sample import Sample
+from training.data.sample import UNKNOWN, Sample
 from training.data.strokes import STROKE_KINDS, ByteImage, Stroke
 
 SEEDS = range(300)
@@ -244,3 +244,11 @@ def test_every_kind_of_change_is_drawn_at_times() -> None:
         assert {getattr(one.warp, name) == getattr(Warp(), name) for one in drawn} == {True, False}
     for name in ("black", "blur_px", "shrink", "noise", "jpeg_quality"):
         assert {getattr(one.appearance, name) == getattr(Appearance(), name) for one in drawn} == {True, False}
+
+
+def test_the_lung_box_is_about_what_is_lung_for_sure() -> None:
+    lung = np.zeros((100, 100), np.uint8)
+    lung[30:70, 20:80] = 255
+    lung[2:5, 95:98] = UNKNOWN
+    assert lung_box(lung) == (30, 70, 20, 80)
+    assert lung_box(np.where(lung == 255, UNKNOWN, 0).astype(np.uint8)) is None

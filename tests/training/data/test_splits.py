@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from training.data.dataset import Row
-from training.data.splits import split_rows
+from training.data.splits import leave_out_patients, split_rows
 
 
 def row(patient: str, source: str, split: str = "train") -> Row:
@@ -52,3 +52,20 @@ def test_both_sides_need_slices(hold_out: str, purpose: str | None) -> None:
         return
     with pytest.raises(ValueError, match=f"no slice is left to {purpose}"):
         split_rows(ROWS, hold_out)
+
+
+def test_further_slices_of_patients_who_validate_are_left_out() -> None:
+    further = [row("a9", "a"), row("a9", "b"), row("a2", "a"), row("b1", "b")]
+    validation = [row("a9", "a", "val"), row("a2", "a")]
+    # The picture of the second is that of a validation slice, whatever its source is called.
+    assert leave_out_patients(further, validation) == [row("b1", "b")]
+
+
+def test_further_slices_are_for_training_only() -> None:
+    with pytest.raises(ValueError, match="further slices are for training only"):
+        leave_out_patients([row("a9", "a", "val")], ROWS)
+
+
+def test_further_slices_must_not_all_be_left_out() -> None:
+    with pytest.raises(ValueError, match="all 1 further slices are of patients who validate"):
+        leave_out_patients([row("a9", "a")], [row("a9", "a", "val")])
