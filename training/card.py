@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from training.data.dataset import DATA_FOLDER, Row, read_manifest
+from training.data.dataset import DATA_FOLDER, LABELS, Row, describe_manifest, read_manifest
 from training.train import MONITOR, read_history
 
 CURVES = ("loss", "val_loss", "lesion_dice", "val_lesion_dice")
@@ -63,11 +63,13 @@ def describe_run(workdir: Path) -> dict[str, Any]:
 
 def _describe_further(manifest: Path) -> dict[str, Any]:
     rows = read_manifest(manifest)
+    labels = manifest.with_name(LABELS)
     return {
-        "manifest": manifest.as_posix(),
+        "manifest": describe_manifest(manifest),
         "sources": sorted({row.source for row in rows}),
         "patients_or_series": len({row.patient for row in rows}),
         "slices": len(rows),
+        "labels": json.loads(labels.read_text(encoding="utf-8")) if labels.exists() else None,
     }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import logging
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import cv2
 
-from training.data.dataset import COLUMNS, Row, read_manifest, read_sample
+from training.data.dataset import COLUMNS, LABELS, Row, describe_manifest, read_manifest, read_sample
 from training.data.ends import complete
 from training.data.strokes import ByteImage
 
@@ -54,6 +55,8 @@ def complete_manifest(manifest: Path, out: Path) -> Path:
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()
         table.writerows(lines)
+    content = {"made_by": "training.complete", "manifest": describe_manifest(manifest)}
+    (out / LABELS).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     log.info("%d slices in %s", len(lines), out)
     return out / "index.csv"
 

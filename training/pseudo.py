@@ -6,25 +6,29 @@ python -m training.pseudo --weights runs/a/best.weights.h5 \
     --manifest ../shared/data/ct-extra/index.csv --group patient --healthy infection=0 --only-healthy \
     --exclude patient=P001 --out runs/negatives
 
-Every teacher sees every picture under several views (training.learning.teachers). A pixel is lesion or lung where all
-are for it, none where none is for it, and UNKNOWN between. OUT/index.csv is a manifest whose rows all train.
+Every teacher sees every picture under several views (training.learning.teachers). A pixel is lesion or lung where they
+are for it, none where they are against it, by the thresholds below, and UNKNOWN between. OUT/index.csv is a manifest
+whose rows all train, OUT/labels.json says how they were labelled.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from training.data.dataset import read_gray
+from model.engine import file_sha256
+from training.data.dataset import LABELS, describe_manifest, read_gray
 from training.data.sample import UNKNOWN
 from training.data.strokes import ByteImage
 from training.learning.teachers import Agreement, ask, load_teachers
@@ -166,8 +170,29 @@ def label_pictures(weights: Sequence[Path], manifest: Path, out: Path, *, rules:
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()
         table.writerows(rows)
+    _write_provenance(out, describe_labels(weights, sizes, manifest, rules))
     log.info("%d of %d pictures in %s", len(rows), len(lines), out)
     return out / "index.csv"
+
+
+def describe_labels(weights: Sequence[Path], sizes: Sequence[int], manifest: Path, rules: Rules) -> dict[str, Any]:
+    """Return how labels were made: the teachers with their SHA-256, the pictures, the rules, the thresholds."""
+    teachers = [
+        {"weights": file.as_posix(), "sha256": file_sha256(file), "size": size}
+        for file, size in zip(weights, sizes, strict=True)
+    ]
+    return {
+        "made_by": "training.pseudo",
+        "teachers": teachers,
+        "manifest": describe_manifest(manifest),
+        "rules": asdict(rules),
+        "thresholds": {"called": CALLED, "seen": SEEN, "clear": CLEAR, "highest": HIGHEST, "sure": SURE, "least": LEAST}
+        | {"highest_doubt": HIGHEST_DOUBT, "speck": SPECK, "unlikely_share": UNLIKELY_SHARE},
+    }
+
+
+def _write_provenance(out: Path, content: dict[str, Any]) -> None:
+    (out / LABELS).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _read(manifest: Path, rules: Rules) -> list[dict[str, str]]:

@@ -93,6 +93,7 @@ def second(tmp_path: Path, workdir: Path, data: Path) -> Path:
         "extra": [{"manifest": str(data / "index.csv"), "share": 0.2}],
     }
     (folder / "config.json").write_text(json.dumps(config))
+    (data / "labels.json").write_text('{"made_by": "hand"}')
     (folder / "stage1-64" / "log.csv").write_text("epoch,val_lesion_dice\n0,0.6\n")
     return folder
 
@@ -104,6 +105,7 @@ def test_runs_are_told_in_their_order_with_their_further_slices(
     first, last = json.loads(card.read_text())["training"]
     assert first["config"]["seed"] == 1
     (further,) = last["further_slices"]
+    assert further["labels"] == {"made_by": "hand"}
     assert (further["slices"], further["patients_or_series"], further["sources"]) == (3, 3, ["a", "b"])
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +131,7 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Four pictures in lung gray: ill, a speck, in doubt, well; the manifest."""
     monkeypatch.setattr(pseudo, "load_teachers", lambda weights, sizes: [])
     monkeypatch.setattr(pseudo, "ask", lambda teachers, image: answer(image))
+    (tmp_path / "a.h5").write_bytes(b"teacher")
     lines = []
     for name, gray, width, expected, ill in (
         ("ill", ILL, 20, "yes", 1),
@@ -148,7 +151,19 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(pictures: Path, out: Path, *more: str) -> list[str]:
-    main(["--weights", "a.h5", "--manifest", str(pictures), "--group", "series", "--out", str(out), *more])
+    main(
+        [
+            "--weights",
+            str(pictures.with_name("a.h5")),
+            "--manifest",
+            str(pictures),
+            "--group",
+            "series",
+            "--out",
+            str(out),
+            *more,
+        ]
+    )
     return [row.patient for row in read_manifest(out / "index.csv")]
 
 
@@ -167,6 +182,15 @@ def test_the_manifest_may_know_more_than_the_teachers(pictures: Path, tmp_path: 
     assert kept == ["speck", "well"]
     for row in read_manifest(out / "index.csv"):
         assert not read_sample(row).lesion.any()
+
+
+def test_it_says_how_the_labels_were_made(pictures: Path, tmp_path: Path) -> None:
+    run(pictures, tmp_path / "out", "--unlikely", "expected=no", "--size", "256")
+    made = json.loads((tmp_path / "out" / "labels.json").read_text())
+    (teacher,) = made["teachers"]
+    assert (teacher["sha256"], teacher["size"]) == (hashlib.sha256(b"teacher").hexdigest(), 256)
+    assert made["rules"]["unlikely"] == [{"column": "expected", "value": "no"}]
+    assert made["thresholds"]["called"] == pseudo.CALLED
 
 
 def test_the_surely_healthy_may_be_all_that_is_taken(pictures: Path, tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ def test_a_fold_validates_and_further_slices_train(data: Path, tmp_path: Path, m
     config = replace(CONFIG, hold_out="fold=1/2", extra=(Extra(str(further), 0.5),), slices_per_epoch=8)
     train(config, tmp_path / "run", data=data, verbose=0)
     (material,) = materials
-    # Two patients of two slices each train in the manifest; one of them is held out, with two of the three further ones.
+    # Of two patients with two slices each one is held out, and with it two of the three further slices.
     assert (len(material.training), len(material.validation)) == (2 + 1, 2)
     assert material.mixture == Mixture((2, 1), (4, 4))
 

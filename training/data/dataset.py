@@ -25,6 +25,16 @@ DATA_FOLDER = Path(os.environ.get("GROUNDGLASS_DATA", "../shared/data"))
 COLUMNS = ("image", "mask", "lung", "source", "patient", "slice", "split")
 
 
+LABELS = "labels.json"
+"""Beside a manifest whose masks were not drawn: how they were made."""
+
+
+def describe_manifest(manifest: Path, data: Path = DATA_FOLDER) -> str:
+    """Return a manifest's path as reports state it: relative to the folder of the scans, else as it was given."""
+    whole, folder = manifest.resolve(), data.resolve()
+    return whole.relative_to(folder).as_posix() if whole.is_relative_to(folder) else manifest.as_posix()
+
+
 @dataclass(frozen=True)
 class Row:
     """One slice of a manifest. `lung` is None where no lung mask was drawn.
