@@ -25,10 +25,13 @@ install: .venv/all.done
 
 # How many slices each perturbation is tried on.
 ROBUSTNESS ?= 24
+SCANS = $(or $(GROUNDGLASS_DATA),../shared/data)
 
 report: .venv/all.done
 	$(BIN)/python -m training.evaluate --no-pictures --robustness $(ROBUSTNESS) --out docs/report
-	$(BIN)/python -m training.model_card
+	$(BIN)/python -m training.screen --manifest $(SCANS)/ct-extra/index.csv --only patient=P001 --present infection=1 \
+		--out docs/report/slice-labels.json
+	$(BIN)/python -m training.model_card --labels docs/report/slice-labels.json
 
 check: .venv/all.done
 	$(BIN)/ruff format --check $(SOURCES)

@@ -1,6 +1,7 @@
 """report.json -> the figures of MODEL_CARD.md, which stand between two comments.
 
-python -m training.model_card --report docs/report/report.json --card MODEL_CARD.md
+python -m training.model_card --report docs/report/report.json --labels docs/report/slice-labels.json \\
+    --card MODEL_CARD.md
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.report.markdown import EMPTY_MASK_RULE, groups_table, headline_table, trust_sentences
+from training.report.markdown import EMPTY_MASK_RULE, groups_table, headline_table, three_digits, trust_sentences
 
 BEGIN = "<!-- figures: begin -->"
 END = "<!-- figures: end -->"
@@ -20,8 +21,15 @@ REPORT = Path("docs/report/report.json")
 CARD = Path("MODEL_CARD.md")
 
 
-def figures_block(report: Mapping[str, Any]) -> str:
-    """Return what stands between the comments: who was measured on what, figures by group, trust."""
+def figures_block(report: Mapping[str, Any], labels: Mapping[str, Any] | None = None) -> str:
+    """Return what stands between the comments: who was measured on what, figures by group, trust.
+
+    labels : what `training.screen` wrote, if anything.
+
+    Raises
+    ------
+    ValueError : the labels were measured with other weights than the report.
+    """
     data = f"{report['slices']} slices of {report['patients']} patients in split `{report['split']}`"
     what = (
         f"`{report['model_id']}`, SHA-256 `{report['sha256']}`, on the {data} of `{report['manifest']}`, at threshold "
@@ -30,21 +38,34 @@ def figures_block(report: Mapping[str, Any]) -> str:
     )
     parts = [what, headline_table(report), EMPTY_MASK_RULE]
     parts.append(groups_table(report, ["by_source", "by_patient", "by_size", "by_level"]))
-    return "\n\n".join([*parts, *trust_sentences(report).values()])
+    parts += trust_sentences(report).values()
+    return "\n\n".join([*parts, _labels_sentence(labels, report)] if labels else parts)
 
 
-def refresh(card: str, report: Mapping[str, Any]) -> str:
+def _labels_sentence(labels: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    if labels["sha256"] != report["sha256"]:
+        raise ValueError(
+            f"the labels are of {labels['model_id']}, the report is of {report['model_id']}: measure again"
+        )
+    return (
+        f"**Lesion present or not, elsewhere**: `{labels['manifest']}`, {', '.join(labels['only']) or 'all'}, "
+        f"{labels['slices_with_lesion']} slices with (`{labels['present']}`) and {labels['slices_without_lesion']} "
+        f"without: AUC {three_digits(labels['auc'][labels['score']])}."
+    )
+
+
+def refresh(card: str, report: Mapping[str, Any], labels: Mapping[str, Any] | None = None) -> str:
     """Return the text of a card with new figures.
 
     Raises
     ------
-    ValueError : the comments are missing or in the wrong order.
+    ValueError : the comments are missing or in the wrong order, or report and labels are of different weights.
     """
     before, begin, rest = card.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"the card lacks {BEGIN!r} followed by {END!r}: put both where its figures belong")
-    return f"{before}{BEGIN}\n{figures_block(report)}\n{END}{after}"
+    return f"{before}{BEGIN}\n{figures_block(report, labels)}\n{END}{after}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -52,9 +73,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training.model_card", description="Refresh the card's figures.")
     parser.add_argument("--report", type=Path, default=REPORT, help="a report.json (default: %(default)s)")
     parser.add_argument("--card", type=Path, default=CARD, help="the card (default: %(default)s)")
+    parser.add_argument("--labels", type=Path, help="what training.screen wrote")
     options = parser.parse_args(arguments)
-    report = json.loads(options.report.read_text(encoding="utf-8"))
-    options.card.write_text(refresh(options.card.read_text(encoding="utf-8"), report), encoding="utf-8")
+    try:
+        report = json.loads(options.report.read_text(encoding="utf-8"))
+        labels = json.loads(options.labels.read_text(encoding="utf-8")) if options.labels else None
+        card = refresh(options.card.read_text(encoding="utf-8"), report, labels)
+    except (OSError, ValueError) as exc:
+        parser.exit(1, f"{exc}\n")
+    options.card.write_text(card, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,15 +13,17 @@ from training.report.build import Evaluation, write_report
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = json.loads((ROOT / REPORT).read_text(encoding="utf-8"))
+LABELS = json.loads((ROOT / "docs" / "report" / "slice-labels.json").read_text(encoding="utf-8"))
 
 
 def test_the_card_says_what_the_report_says() -> None:
     card = (ROOT / CARD).read_text(encoding="utf-8")
-    assert refresh(card, SHIPPED) == card, "run make report, or python -m training.model_card"
+    assert refresh(card, SHIPPED, LABELS) == card, "run make report, or python -m training.model_card"
 
 
 def test_the_report_is_of_the_shipped_weights() -> None:
     assert SHIPPED["sha256"] == file_sha256(SHIPPED_WEIGHTS.with_suffix(".bin"))
+    assert LABELS["sha256"] == SHIPPED["sha256"]
     assert SHIPPED["weights"] == SHIPPED_WEIGHTS.name
 
 
@@ -49,3 +51,21 @@ def test_figures_stand_between_the_comments(tmp_path: Path) -> None:
 def test_it_refuses_a_card_without_the_comments(card: str) -> None:
     with pytest.raises(ValueError, match="the card lacks"):
         refresh(card, SHIPPED)
+
+
+def test_slices_known_by_label_stand_in_the_card() -> None:
+    labels = {
+        "model_id": "m",
+        "sha256": SHIPPED["sha256"],
+        "manifest": "extra.csv",
+        "only": ["patient=p1"],
+        "present": "infection=1",
+        "slices_with_lesion": 3,
+        "slices_without_lesion": 4,
+        "score": "smoothed_peak",
+        "auc": {"called_area": 0.5, "smoothed_peak": 0.9167},
+    }
+    block = figures_block(SHIPPED, labels)
+    assert "`extra.csv`, patient=p1, 3 slices with (`infection=1`) and 4 without: AUC 0.917." in block
+    with pytest.raises(ValueError, match="measure again"):
+        figures_block(SHIPPED, labels | {"sha256": "other"})
