@@ -17,7 +17,7 @@ import logging
 import math
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,14 @@ import keras
 import numpy as np
 
 from model.errors import GroundglassError
-from model.network import build_network, find_architecture, load_into
+from model.network import ARCHITECTURES, build_network, find_architecture, load_into
 from training.data.dataset import DATA_FOLDER, Row, SliceBatches, read_manifest, read_sample
 from training.data.mixture import Mixture, mix
 from training.data.sample import Sample
 from training.data.splits import leave_out_patients, split_rows
 from training.learning.averaging import SaveBest, ValidateAverage, averaging
 from training.learning.config import Config, Stage, as_dict, read_config
-from training.learning.losses import LesionLungLoss
+from training.learning.losses import LOSSES, LesionLungLoss
 from training.measures.metrics import training_metrics
 
 log = logging.getLogger(__name__)
@@ -245,10 +245,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, default=DATA_FOLDER, help="folder of the scans (default: %(default)s)")
     parser.add_argument("--resume", action="store_true", help="go on after the last finished epoch")
     parser.add_argument("--verbose", type=int, default=1, choices=(0, 1, 2), help="1: progress bar, 2: line per epoch")
+    parser.add_argument("--arch", choices=sorted(ARCHITECTURES), help="in place of the configuration's")
+    parser.add_argument("--loss", choices=sorted(LOSSES), help="in place of the configuration's")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    instead = {name: value for name in ("arch", "loss") if (value := getattr(options, name)) is not None}
     try:
-        config = read_config(options.config)
+        config = replace(read_config(options.config), **instead)
         train(config, options.workdir, data=options.data, resume=options.resume, verbose=options.verbose)
     except (GroundglassError, OSError, ValueError) as exc:
         parser.exit(1, f"{exc}\n")

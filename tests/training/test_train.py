@@ -311,3 +311,16 @@ def test_the_command_says_what_is_wrong_in_a_sentence(tmp_path: Path, capsys: py
         main(["--config", str(tmp_path / "absent.toml"), "--workdir", str(tmp_path / "run")])
     assert stopped.value.code == 1
     assert "absent.toml" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("small_network")
+def test_architecture_and_loss_can_be_named_on_the_command_line(data: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(
+        'manifest = "index.csv"\n[[stages]]\nsize = 32\nepochs = 1\nbatch_size = 2\nlearning_rate = 1e-3\n'
+    )
+    run = tmp_path / "run"
+    command = ["--config", str(config), "--workdir", str(run), "--data", str(data), "--verbose", "0"]
+    main([*command, "--arch", "unet-small", "--loss", "focal-tversky"])
+    written = json.loads((run / "config.json").read_text())
+    assert (written["arch"], written["loss"]) == ("unet-small", "focal-tversky")
