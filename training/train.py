@@ -27,7 +27,7 @@ import numpy as np
 
 from model.errors import GroundglassError
 from model.network import ARCHITECTURES, build_network, find_architecture, load_into
-from training.data.dataset import DATA_FOLDER, Row, SliceBatches, read_manifest, read_sample
+from training.data.dataset import DATA_FOLDER, Row, SliceBatches, read_manifest, read_sample, read_scans
 from training.data.mixture import Mixture, mix
 from training.data.sample import Sample
 from training.data.splits import leave_out_patients, split_rows
@@ -94,7 +94,7 @@ def _read_material(config: Config, data: Path) -> Material:
     rows = read_manifest(data / config.manifest)
     training, validation = split_rows(rows, config.hold_out)
     untouched = [*validation, *(row for row in rows if row.split == "val")]
-    parts = [_read(training, config.max_slices)]
+    parts = [read_scans(_thin(training, config.max_slices))]
     for extra in config.extra:
         further = leave_out_patients(read_manifest(Path(extra.manifest)), untouched)
         parts.append(_read(further, config.max_slices))
@@ -120,9 +120,13 @@ def _write_config(config: Config, workdir: Path) -> None:
 
 
 def _read(rows: Sequence[Row], max_slices: int | None) -> list[Sample]:
-    if max_slices is not None:
-        rows = [rows[i] for i in np.linspace(0, len(rows) - 1, min(max_slices, len(rows)), dtype=int)]
-    return [read_sample(row) for row in rows]
+    return [read_sample(row) for row in _thin(rows, max_slices)]
+
+
+def _thin(rows: Sequence[Row], max_slices: int | None) -> Sequence[Row]:
+    if max_slices is None:
+        return rows
+    return [rows[i] for i in np.linspace(0, len(rows) - 1, min(max_slices, len(rows)), dtype=int)]
 
 
 def _train_stage(

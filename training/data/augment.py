@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.grafts import Densify, Graft, Haze, densify, draw_densify, draw_graft, draw_haze, graft, haze
+from training.data.motion import Blend, blend, draw_blend
 from training.data.sample import Sample
 from training.data.strokes import ByteImage, Stroke, draw_strokes, random_strokes
 
@@ -26,6 +27,7 @@ class Augmentation:
     densify: float = 0.0  # lesions made denser, up to consolidation
     graft: float = 0.0  # lesions of another slice placed in the lungs
     haze: float = 0.0  # ground glass by hand over parts of the lungs
+    blend: float = 0.0  # the slice blended with a neighbour, as breathing does
     faintest_haze: float = 17.0  # no probability: gray values of 255, see grafts.draw_haze
 
 
@@ -72,6 +74,7 @@ class Parameters:
     graft: Graft | None = None
     densify: Densify | None = None
     haze: Haze | None = None
+    blend: Blend | None = None
 
 
 def draw(rng: np.random.Generator, wanted: Augmentation = Augmentation()) -> Parameters:
@@ -85,6 +88,7 @@ def draw(rng: np.random.Generator, wanted: Augmentation = Augmentation()) -> Par
         graft=draw_graft(rng) if rng.random() < wanted.graft else None,
         densify=draw_densify(rng) if rng.random() < wanted.densify else None,
         haze=draw_haze(rng, wanted.faintest_haze) if rng.random() < wanted.haze else None,
+        blend=draw_blend(rng) if rng.random() < wanted.blend else None,
     )
 
 
@@ -124,12 +128,13 @@ def _draw_appearance(rng: np.random.Generator) -> Appearance:
 
 
 def apply(sample: Sample, parameters: Parameters, *, donor: Sample | None = None) -> Sample:
-    """Apply drawn parameters: graft, haze and densify, then crop, warp, gray values, strokes.
+    """Apply drawn parameters: blend, graft, haze and densify, then crop, warp, gray values, strokes.
 
     Masks follow the geometry and the grafts, nothing else. The result may be smaller than the sample and not square;
     it is never empty. `donor` is a labelled slice, whose lesions are grafted; without one there is neither graft nor
     haze, since the slice may be in another window.
     """
+    sample = blend(sample, parameters.blend) if parameters.blend else sample
     if donor is not None:
         sample = graft(sample, donor, parameters.graft) if parameters.graft else sample
         sample = haze(sample, parameters.haze) if parameters.haze else sample

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -116,6 +116,27 @@ def read_sample(row: Row) -> Sample:
         if mask is not None and mask.shape != sample.image.shape:
             raise ValueError(f"{row.image.name}: the mask is {mask.shape}, the slice {sample.image.shape}")
     return sample
+
+
+def read_scans(rows: Sequence[Row]) -> list[Sample]:
+    """Read the slices of whole scans, each with its neighbours up to two rows away, in the order of the rows.
+
+    Raises
+    ------
+    ValueError : a mask has another height or width than its slice.
+    """
+    plain = [read_sample(row) for row in rows]
+    order = sorted(range(len(rows)), key=lambda number: (_scan(rows[number]), rows[number].slice_index))
+    found = list(plain)
+    for place, number in enumerate(order):
+        around = [order[other] for other in range(max(0, place - 2), min(len(order), place + 3)) if other != place]
+        beside = [plain[other] for other in around if _scan(rows[other]) == _scan(rows[number])]
+        found[number] = replace(plain[number], beside=tuple(beside))
+    return found
+
+
+def _scan(row: Row) -> tuple[str, str, str]:
+    return row.source, row.patient, row.volume
 
 
 def encode(sample: Sample, size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

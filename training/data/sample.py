@@ -12,8 +12,12 @@ UNKNOWN = 128
 
 @dataclass(frozen=True)
 class Sample:
-    """One slice with its masks, all (H, W) uint8; masks are 0, 255 or UNKNOWN; lung is None where it was not drawn."""
+    """One slice with its masks, all (H, W) uint8; masks are 0, 255 or UNKNOWN; lung is None where it was not drawn.
+
+    `beside` are its neighbours in the scan, where they are known; they have none themselves.
+    """
 
     image: ByteImage
     lesion: ByteImage
     lung: ByteImage | None
+    beside: tuple[Sample, ...] = ()
