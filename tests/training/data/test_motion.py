@@ -60,7 +60,7 @@ def test_neighbours_are_of_the_same_scan(tmp_path: Path) -> None:
     rows = read_manifest(write_data(tmp_path, train=6, val=0))
     numbers = [2, 0, 1, 3, 4, 5]
     rows = [
-        replace(row, source="s", patient="a" if place < 3 else "b", slice_index=number)
+        replace(row, source="s", patient="a" if place < 3 else "b", slice_index=number, volume="")
         for place, (row, number) in enumerate(zip(rows, numbers, strict=True))
     ]
     samples = read_scans(rows)
