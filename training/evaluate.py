@@ -80,7 +80,8 @@ def _compare(row: Row, sample: Sample, answer: FloatArray, *, threshold: float) 
     probability = np.ascontiguousarray(answer[..., 0])
     truth, called = sample.lesion > 0, lesion_mask(probability, threshold)
     lung = answer[..., 1] >= LUNG_THRESHOLD if answer.shape[-1] > 1 else None
-    near = near_lesions(truth, called)
+    # What model.bounds sets to 0.0 stays there at any temperature, so it tells nothing about one.
+    near = near_lesions(truth, called) & (probability > 0.0)
     return SliceResult(
         row=row,
         lesion=overlap(truth, called),

@@ -23,6 +23,13 @@ class LesionEngine(FakeEngine):
     channels: tuple[str, ...] = ("lesion",)
 
 
+class Hesitant(FakeEngine):
+    """Is sure of nothing, so that only what is taken away from the lungs has a probability of 0."""
+
+    def predict(self, batch: FloatArray) -> FloatArray:
+        return 0.1 + np.float32(0.8) * super().predict(batch)
+
+
 @pytest.fixture
 def rows(tmp_path: Path) -> list[Row]:
     return four_rows(tmp_path)
@@ -118,12 +125,21 @@ def test_slices_with_and_without_lesion_are_told_apart(rows: list[Row]) -> None:
 
 
 def test_pixels_near_lesions_are_counted_apart(rows: list[Row]) -> None:
-    found = evaluate(FakeEngine(), rows)
+    found = evaluate(Hesitant(), rows)
     for result in found:
         assert result.histogram.negatives + result.histogram.positives == SIZE * SIZE
         assert result.near.positives == result.histogram.positives
         assert result.near.negatives < result.histogram.negatives
     assert found[3].near.negatives == 0
+
+
+def test_what_was_taken_away_says_nothing_about_calibration(rows: list[Row]) -> None:
+    (result,) = evaluate(Hesitant(), rows[:1])
+    # Lesion in 6 rows of 20 columns; the lung and one pixel around it are 21 rows and columns less the corner, and
+    # only pixels at most 10 away from the lesion count.
+    away = np.hypot(*np.maximum(np.indices((21, 21)) - np.array([5, 19])[:, np.newaxis, np.newaxis], 0.0))
+    assert result.near.negatives == np.count_nonzero(away <= 10) - 6 * 20
+    assert result.near.counts[:, 0].sum() == 0
 
 
 def test_flips_are_read_where_they_are_asked_for(rows: list[Row]) -> None:

@@ -3,6 +3,10 @@
 All of it is taken near lesions only, from pixels within NEAR_PX of a true or a called lesion. Far from them lie
 nineteen of twenty pixels, with probabilities near 0 that are nearly always right: with them any network looks
 calibrated.
+
+A probability of exactly 0.0 is one that `model.bounds` took away, not one that the network stated. It is 0.0 at any
+temperature, while a histogram would take it for a low logit that a temperature raises; whoever counts pixels for these
+figures leaves it out.
 """
 
 from __future__ import annotations

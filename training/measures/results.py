@@ -32,7 +32,7 @@ class SliceResult:
     surface: Surface
     lesions: LesionCounts
     histogram: Histogram  # of all pixels
-    near: Histogram  # of the pixels near a true or called lesion, see training.measures.calibration
+    near: Histogram  # of pixels near a true or called lesion, 0.0 left out: see training.measures.calibration
     scores: dict[str, float]  # by the names of training.measures.finding.CANDIDATES
     appearance: Appearance
     disagreement: float = math.nan  # of flips, 0.0 ... 1.0; NaN where it was not measured
