@@ -18,8 +18,10 @@ from tqdm import tqdm
 from model.engine import SHIPPED_WEIGHTS, Engine, read_card
 from model.findings import LUNG_THRESHOLD, Mask, lesion_mask
 from model.network import ARCHITECTURES, DEFAULT, load_network
+from training.commands import count, input_size, sentences
+from training.commands import threshold as read_threshold
 from training.data.dataset import DATA_FOLDER, Row, read_manifest, read_sample
-from training.data.sample import Sample
+from training.data.sample import UNKNOWN, Sample
 from training.learning.networks import load_any, reader
 from training.measures.appearance import measure_appearance
 from training.measures.calibration import near_lesions
@@ -172,13 +174,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = _parser()
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    rows = [row for row in read_manifest(options.manifest) if row.split == options.split]
-    if not rows:
-        parser.error(f"{options.manifest} has no row with split {options.split!r}")
-    engine = load_any(options.weights, arch=options.arch, size=options.size)
-    report = write_report(measure(engine, rows, options), options.out)
-    dice = three_digits(report["overall"]["all"]["lesion_dice"])
-    log.info("lesion Dice %s on %d slices, see %s", dice, len(rows), options.out)
+    with sentences(parser):
+        rows = [row for row in read_manifest(options.manifest) if row.split == options.split]
+        if not rows:
+            raise ValueError(f"{options.manifest} has no row with split {options.split!r}")
+        engine = load_any(options.weights, arch=options.arch, size=options.size)
+        # Before the long work: a folder that cannot be made should be known at once.
+        options.out.mkdir(parents=True, exist_ok=True)
+        report = write_report(measure(engine, rows, options), options.out)
+        dice = three_digits(report["overall"]["all"]["lesion_dice"])
+        log.info("lesion Dice %s on %d slices, see %s", dice, len(rows), options.out)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -195,8 +200,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--manifest", type=Path, default=MANIFEST, help="as training.prepare writes it (default: %(default)s)")
     add("--out", type=Path, required=True, help="folder for the report")
     add("--split", default="val", help="which rows of the manifest (default: %(default)s)")
-    add("--threshold", type=float, default=0.5, help="of the lesion (default: %(default)s)")
-    add("--size", type=int, help="side of the input (default: what the architecture is made for)")
+    add("--threshold", type=read_threshold, default=0.5, help="of the lesion (default: %(default)s)")
+    add("--size", type=input_size, help="side of the input (default: what the architecture is made for)")
     add("--quality", action="store_true", help="read each slice by the mean of four looks")
     add(
         "--workdir",
@@ -205,7 +210,7 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="folders of the training runs, for the learning curves (default: those in the weights' card)",
     )
-    add("--robustness", type=int, default=0, metavar="N", help="perturb N slices with lesion (default: %(default)s)")
+    add("--robustness", type=count, default=0, metavar="N", help="perturb N slices with lesion (default: %(default)s)")
     add(
         "--flips",
         action=argparse.BooleanOptionalAction,

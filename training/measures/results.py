@@ -18,7 +18,7 @@ from training.measures.surfaces import Surface
 from training.measures.uncertainty import rank_correlation
 
 CLEAN_SHARE = 0.01
-"""A slice without lesion is clean where at most this share of its lung is called lesion."""
+"""A slice without lesion is clean where at most this share of its predicted lung is called lesion."""
 
 
 @dataclass(frozen=True)
