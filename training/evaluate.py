@@ -130,13 +130,20 @@ def read_stages(workdirs: Sequence[Path], weights: Path) -> dict[str, Stage]:
     return {f"{number}: {stage['stage']}": stage["history"] for number, stage in enumerate(stages, start=1)}
 
 
-def check_sanity(weights: Path, results: Sequence[SliceResult], threshold: float) -> Sanity | None:
-    """Check the explanations of the Keras form of some weights on slices with lesion; None where there is none."""
-    keras_weights = keras_weights_of(weights)
+def check_sanity(
+    weights: Sequence[Path], results: Sequence[SliceResult], *, threshold: float, arch: str, size: int
+) -> Sanity | None:
+    """Check the explanations of the Keras form of some weights on slices with lesion, at the size they were read at.
+
+    None where there is no such form or slice, where there are several weights, and for another architecture than the
+    default: maps are those of one network, and of the layers of that one.
+    """
+    keras_weights = keras_weights_of(weights[0]) if len(weights) == 1 and arch == DEFAULT else None
     rows = spread_evenly(_with_lesion(results), SANITY_SLICES)
     if keras_weights is None or not rows:
         return None
-    return check_explanations(load_network(keras_weights), rows, threshold=threshold, rng=np.random.default_rng(SEED))
+    network = load_network(keras_weights, size=size)
+    return check_explanations(network, rows, threshold=threshold, rng=np.random.default_rng(SEED))
 
 
 def _with_lesion(results: Sequence[SliceResult]) -> list[Row]:
@@ -163,7 +170,7 @@ def measure(engine: Engine, rows: Sequence[Row], options: argparse.Namespace) ->
         results=results,
         robustness=measure_robustness(read, chosen, threshold=threshold) if chosen else None,
         robustness_slices=len(chosen),
-        sanity=check_sanity(options.weights[0], results, threshold) if options.arch == DEFAULT else None,
+        sanity=check_sanity(options.weights, results, threshold=threshold, arch=options.arch, size=engine.input_size),
         stages=read_stages(options.workdir, options.weights[0]),
         panels=draw_panels(read, results, threshold=threshold) if options.pictures else (),
     )
