@@ -70,11 +70,22 @@ def evaluate(
     results = []
     for row in tqdm(rows, unit="slice", disable=None):
         sample = read_sample(row)
+        _refuse_unknown(row, sample)
         result = _compare(row, sample, read(sample.image), threshold=threshold)
         if flips:
             result = replace(result, disagreement=flip_disagreement(engine, sample.image, threshold=threshold))
         results.append(result)
     return results
+
+
+def _refuse_unknown(row: Row, sample: Sample) -> None:
+    """Raise where a mask holds pixels of which nobody knows: there is nothing to hold an answer against."""
+    for file, mask in ((row.mask, sample.lesion), (row.lung, sample.lung)):
+        if mask is not None and (mask == UNKNOWN).any():
+            raise ValueError(
+                f"{file} has pixels of {UNKNOWN}, which nobody knows to be foreground or not: evaluation needs masks "
+                "that are drawn"
+            )
 
 
 def _compare(row: Row, sample: Sample, answer: FloatArray, *, threshold: float) -> SliceResult:

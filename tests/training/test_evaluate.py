@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tests.training.drawn import write_manifest, write_png
 from tests.training.stub import SIZE, FakeEngine, four_rows, line, mask
 from training.data.dataset import Row, read_manifest
+from training.data.sample import UNKNOWN
 from training.evaluate import evaluate
 from training.measures.groups import by_patient
 from training.measures.results import summarise
@@ -215,6 +216,15 @@ def test_figures_are_taken_at_the_height_and_width_of_the_slice(tmp_path: Path) 
 def test_it_refuses_a_threshold_out_of_range(threshold: float, rows: list[Row]) -> None:
     with pytest.raises(ValueError, match="threshold must be above 0 and below 1"):
         evaluate(FakeEngine(), rows, threshold=threshold)
+
+
+@pytest.mark.parametrize("kind", ["m", "l"])
+def test_it_refuses_a_mask_of_which_nobody_knows(kind: str, rows: list[Row], tmp_path: Path) -> None:
+    doubtful = mask(6, 20)
+    doubtful[20, 20] = UNKNOWN
+    write_png(tmp_path / f"one_{kind}.png", doubtful)
+    with pytest.raises(ValueError, match=f"one_{kind}.png has pixels of 128.*masks that are drawn"):
+        evaluate(FakeEngine(), rows)
 
 
 def test_it_refuses_to_evaluate_nothing() -> None:
