@@ -60,7 +60,7 @@ def evaluate(
 
     Raises
     ------
-    ValueError : there is no row, or the threshold is out of range.
+    ValueError : there is no row, the threshold is out of range, or a mask has pixels that are UNKNOWN.
     """
     if not rows:
         raise ValueError("rows is empty: there is nothing to evaluate")
@@ -172,6 +172,7 @@ def measure(engine: Engine, rows: Sequence[Row], options: argparse.Namespace) ->
         "weights": ", ".join(file.name for file in options.weights),
         "manifest": describe_manifest(options.manifest),
         "split": options.split,
+        "architecture": options.arch,
         "size": engine.input_size,
         "quality": options.quality,
         "threshold": threshold,
@@ -188,7 +189,7 @@ def measure(engine: Engine, rows: Sequence[Row], options: argparse.Namespace) ->
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line, evaluate, write the report."""
+    """Read the command line, evaluate, write the report; what is wrong goes to standard error, with status 1."""
     parser = _parser()
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")

@@ -67,6 +67,21 @@ def three_digits(value: float | None) -> str:
     return digits.replace("-", "−")
 
 
+def counted(number: int, thing: str) -> str:
+    """Return a number of things.
+
+    >>> counted(1, "patient")
+    '1 patient'
+    """
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def reading(report: Report) -> str:
+    """Return how the slices were read: by which network, in how many looks, at which size of its input."""
+    looks = "the mean of four looks" if report["quality"] else "one look"
+    return f"{report['architecture']}, {looks} at {report['size']} × {report['size']} pixels"
+
+
 def headline_rows(report: Report) -> list[tuple[str, str, str]]:
     """Return, for each of HEADLINES, its words, its figure and its interval."""
     overall, intervals = report["overall"]["all"], report["intervals"]
@@ -182,6 +197,7 @@ def report_markdown(report: Report) -> str:
     facts = [
         f"- {name}: {report[name]}" for name in ("model_id", "sha256", "weights", "manifest", "split", "threshold")
     ]
+    facts.append(f"- reading: {reading(report)}")
     parts = ["# Evaluation", "\n".join(facts), _what(report), headline_table(report), EMPTY_MASK_RULE]
     for name, grouping in GROUPINGS.items():
         parts += [f"## {grouping.title}", f"{grouping.meaning[0].upper()}{grouping.meaning[1:]}."]

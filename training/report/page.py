@@ -16,8 +16,10 @@ from training.report.figures import Drawing
 from training.report.markdown import (
     COLUMNS,
     EMPTY_MASK_RULE,
+    counted,
     group_rows,
     headline_rows,
+    reading,
     robustness_rows,
     three_digits,
     trust_sentences,
@@ -47,6 +49,8 @@ def report_page(report: Mapping[str, Any], drawings: Sequence[Drawing], panels: 
         trust={name: _bold(sentence) for name, sentence in trust_sentences(report).items()},
         robustness=robustness_rows(report) if "robustness" in report else [],
         empty_mask_rule=EMPTY_MASK_RULE,
+        reading=reading(report),
+        counted=counted,
         digits=three_digits,
     )
 

@@ -24,7 +24,9 @@ ABOUT = {
     "manifest": "index.csv",
     "split": "val",
     "threshold": 0.5,
+    "architecture": "resnet34-unet",
     "size": SIZE,
+    "quality": False,
 }
 
 
