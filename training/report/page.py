@@ -19,6 +19,7 @@ from training.report.markdown import (
     counted,
     group_rows,
     headline_rows,
+    interval,
     reading,
     robustness_rows,
     three_digits,
@@ -50,8 +51,9 @@ def report_page(report: Mapping[str, Any], drawings: Sequence[Drawing], panels: 
         robustness=robustness_rows(report) if "robustness" in report else [],
         empty_mask_rule=EMPTY_MASK_RULE,
         reading=reading(report),
-        counted=counted,
         digits=three_digits,
+        interval=interval,
+        counted=counted,
     )
 
 
