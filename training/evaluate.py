@@ -136,8 +136,10 @@ def read_stages(workdirs: Sequence[Path], weights: Path) -> dict[str, Stage]:
             for workdir in workdirs
             for folder in sorted(workdir.glob("stage*-*"))
         }
-    runs = read_card(weights).get("training", [])
-    stages = [stage for run in runs for stage in run["epochs"]]
+    training = read_card(weights).get("training", [])
+    # The first cards told of one run instead of a list of them, and without the epochs' figures.
+    runs = training if isinstance(training, list) else [training]
+    stages = [stage for run in runs for stage in run["epochs"] if "history" in stage]
     return {f"{number}: {stage['stage']}": stage["history"] for number, stage in enumerate(stages, start=1)}
 
 

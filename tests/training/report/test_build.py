@@ -133,6 +133,12 @@ def test_without_a_training_folder_the_card_tells_the_epochs(tmp_path: Path) -> 
     assert stages["1: stage1-64"] == history
 
 
+def test_the_first_cards_tell_no_learning_curves(tmp_path: Path) -> None:
+    run = {"config": {}, "epochs": [{"stage": "stage1-64", "epochs": 12, "best_epoch": 12}]}
+    (tmp_path / "w.json").write_text(json.dumps({"training": run}))
+    assert read_stages([], tmp_path / "w.xml") == {}
+
+
 def test_a_manifest_is_stated_relative_to_the_scans(tmp_path: Path) -> None:
     assert describe_manifest(tmp_path / "set" / "index.csv", tmp_path) == "set/index.csv"
     assert describe_manifest(Path("elsewhere/index.csv"), tmp_path) == "elsewhere/index.csv"
