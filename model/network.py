@@ -22,6 +22,7 @@ import h5py
 import keras
 
 from model.architectures import OTHERS, Architecture
+from model.engine import KERAS_SUFFIXES
 from model.errors import WeightsError
 from model.preprocess import INPUT_SIZE
 
@@ -142,9 +143,10 @@ def load_network(weights: Path, *, arch: str = DEFAULT, size: int | None = None)
 
     Raises
     ------
-    WeightsError : the file is damaged, or holds another network.
+    WeightsError : the file is missing, of another kind, damaged, or holds another network.
     ValueError : there is no such architecture, or size is not a multiple of 32.
     """
+    _refuse_other_kinds(weights)
     architecture = find_architecture(arch)
     side = _check_size(architecture.default_size if size is None else size)
     try:
@@ -152,6 +154,16 @@ def load_network(weights: Path, *, arch: str = DEFAULT, size: int | None = None)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
         wanted = f"{architecture.title} ({side}×{side}×1, one or two classes)"
         raise WeightsError(f"{weights} does not fit the {wanted} or is damaged: {exc}") from exc
+
+
+def _refuse_other_kinds(weights: Path) -> None:
+    if weights.suffix not in KERAS_SUFFIXES:
+        raise WeightsError(
+            f"{weights} holds no Keras weights, which are needed here: name a file that ends in "
+            f"{', '.join(KERAS_SUFFIXES)}. Beside a served NAME.xml it is NAME.weights.h5."
+        )
+    if not weights.is_file():
+        raise WeightsError(f"{weights} does not exist. Check the path.")
 
 
 def _load(weights: Path, arch: str, size: int) -> keras.Model:

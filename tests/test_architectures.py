@@ -161,6 +161,17 @@ def test_damaged_weights_are_refused(arch: str, content: bytes, tmp_path: Path) 
         load_network(tmp_path / "a.weights.h5", arch=arch, size=SIZE)
 
 
+def test_served_weights_are_told_from_damaged_ones(tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_text("<net/>")
+    with pytest.raises(WeightsError, match=r"a.xml holds no Keras weights.*Beside a served NAME.xml"):
+        load_network(tmp_path / "a.xml", arch="unet-small", size=SIZE)
+
+
+def test_missing_weights_are_told_from_damaged_ones(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"a.weights.h5 does not exist"):
+        load_network(tmp_path / "a.weights.h5", arch="unet-small", size=SIZE)
+
+
 def test_an_unknown_architecture_is_named() -> None:
     with pytest.raises(ValueError, match="arch must be one of resnet34-unet, unet, .*, got 'vnet'"):
         build_network(arch="vnet")

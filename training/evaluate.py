@@ -18,8 +18,10 @@ from tqdm import tqdm
 from model.engine import SHIPPED_WEIGHTS, Engine, read_card
 from model.findings import LUNG_THRESHOLD, Mask, lesion_mask
 from model.network import ARCHITECTURES, DEFAULT, load_network
+from training.commands import count, input_size, sentences
+from training.commands import threshold as read_threshold
 from training.data.dataset import DATA_FOLDER, Row, read_manifest, read_sample
-from training.data.sample import Sample
+from training.data.sample import UNKNOWN, Sample
 from training.learning.networks import load_any, reader
 from training.measures.appearance import measure_appearance
 from training.measures.calibration import near_lesions
@@ -58,7 +60,7 @@ def evaluate(
 
     Raises
     ------
-    ValueError : there is no row, or the threshold is out of range.
+    ValueError : there is no row, the threshold is out of range, or a mask has pixels that are UNKNOWN.
     """
     if not rows:
         raise ValueError("rows is empty: there is nothing to evaluate")
@@ -68,6 +70,7 @@ def evaluate(
     results = []
     for row in tqdm(rows, unit="slice", disable=None):
         sample = read_sample(row)
+        _refuse_unknown(row, sample)
         result = _compare(row, sample, read(sample.image), threshold=threshold)
         if flips:
             result = replace(result, disagreement=flip_disagreement(engine, sample.image, threshold=threshold))
@@ -75,12 +78,23 @@ def evaluate(
     return results
 
 
+def _refuse_unknown(row: Row, sample: Sample) -> None:
+    """Raise where a mask holds pixels of which nobody knows: there is nothing to hold an answer against."""
+    for file, mask in ((row.mask, sample.lesion), (row.lung, sample.lung)):
+        if mask is not None and (mask == UNKNOWN).any():
+            raise ValueError(
+                f"{file} has pixels of {UNKNOWN}, which nobody knows to be foreground or not: evaluation needs masks "
+                "that are drawn"
+            )
+
+
 def _compare(row: Row, sample: Sample, answer: FloatArray, *, threshold: float) -> SliceResult:
     """Compare a sample with (H, W, C) float32 probabilities: lesion and, where C is 2, lung."""
     probability = np.ascontiguousarray(answer[..., 0])
     truth, called = sample.lesion > 0, lesion_mask(probability, threshold)
     lung = answer[..., 1] >= LUNG_THRESHOLD if answer.shape[-1] > 1 else None
-    near = near_lesions(truth, called)
+    # What model.bounds sets to 0.0 stays there at any temperature, so it tells nothing about one.
+    near = near_lesions(truth, called) & (probability > 0.0)
     return SliceResult(
         row=row,
         lesion=overlap(truth, called),
@@ -122,18 +136,27 @@ def read_stages(workdirs: Sequence[Path], weights: Path) -> dict[str, Stage]:
             for workdir in workdirs
             for folder in sorted(workdir.glob("stage*-*"))
         }
-    runs = read_card(weights).get("training", [])
-    stages = [stage for run in runs for stage in run["epochs"]]
+    training = read_card(weights).get("training", [])
+    # The first cards told of one run instead of a list of them, and without the epochs' figures.
+    runs = training if isinstance(training, list) else [training]
+    stages = [stage for run in runs for stage in run["epochs"] if "history" in stage]
     return {f"{number}: {stage['stage']}": stage["history"] for number, stage in enumerate(stages, start=1)}
 
 
-def check_sanity(weights: Path, results: Sequence[SliceResult], threshold: float) -> Sanity | None:
-    """Check the explanations of the Keras form of some weights on slices with lesion; None where there is none."""
-    keras_weights = keras_weights_of(weights)
+def check_sanity(
+    weights: Sequence[Path], results: Sequence[SliceResult], *, threshold: float, arch: str, size: int
+) -> Sanity | None:
+    """Check the explanations of the Keras form of some weights on slices with lesion, at the size they were read at.
+
+    None where there is no such form or slice, where there are several weights, and for another architecture than the
+    default: maps are those of one network, and of the layers of that one.
+    """
+    keras_weights = keras_weights_of(weights[0]) if len(weights) == 1 and arch == DEFAULT else None
     rows = spread_evenly(_with_lesion(results), SANITY_SLICES)
     if keras_weights is None or not rows:
         return None
-    return check_explanations(load_network(keras_weights), rows, threshold=threshold, rng=np.random.default_rng(SEED))
+    network = load_network(keras_weights, size=size)
+    return check_explanations(network, rows, threshold=threshold, rng=np.random.default_rng(SEED))
 
 
 def _with_lesion(results: Sequence[SliceResult]) -> list[Row]:
@@ -151,6 +174,7 @@ def measure(engine: Engine, rows: Sequence[Row], options: argparse.Namespace) ->
         "weights": ", ".join(file.name for file in options.weights),
         "manifest": describe_manifest(options.manifest),
         "split": options.split,
+        "architecture": options.arch,
         "size": engine.input_size,
         "quality": options.quality,
         "threshold": threshold,
@@ -160,24 +184,27 @@ def measure(engine: Engine, rows: Sequence[Row], options: argparse.Namespace) ->
         results=results,
         robustness=measure_robustness(read, chosen, threshold=threshold) if chosen else None,
         robustness_slices=len(chosen),
-        sanity=check_sanity(options.weights[0], results, threshold) if options.arch == DEFAULT else None,
+        sanity=check_sanity(options.weights, results, threshold=threshold, arch=options.arch, size=engine.input_size),
         stages=read_stages(options.workdir, options.weights[0]),
         panels=draw_panels(read, results, threshold=threshold) if options.pictures else (),
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line, evaluate, write the report."""
+    """Read the command line, evaluate, write the report; what is wrong goes to standard error, with status 1."""
     parser = _parser()
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    rows = [row for row in read_manifest(options.manifest) if row.split == options.split]
-    if not rows:
-        parser.error(f"{options.manifest} has no row with split {options.split!r}")
-    engine = load_any(options.weights, arch=options.arch, size=options.size)
-    report = write_report(measure(engine, rows, options), options.out)
-    dice = three_digits(report["overall"]["all"]["lesion_dice"])
-    log.info("lesion Dice %s on %d slices, see %s", dice, len(rows), options.out)
+    with sentences(parser):
+        rows = [row for row in read_manifest(options.manifest) if row.split == options.split]
+        if not rows:
+            raise ValueError(f"{options.manifest} has no row with split {options.split!r}")
+        engine = load_any(options.weights, arch=options.arch, size=options.size)
+        # Before the long work: a folder that cannot be made should be known at once.
+        options.out.mkdir(parents=True, exist_ok=True)
+        report = write_report(measure(engine, rows, options), options.out)
+        dice = three_digits(report["overall"]["all"]["lesion_dice"])
+        log.info("lesion Dice %s on %d slices, see %s", dice, len(rows), options.out)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -194,8 +221,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--manifest", type=Path, default=MANIFEST, help="as training.prepare writes it (default: %(default)s)")
     add("--out", type=Path, required=True, help="folder for the report")
     add("--split", default="val", help="which rows of the manifest (default: %(default)s)")
-    add("--threshold", type=float, default=0.5, help="of the lesion (default: %(default)s)")
-    add("--size", type=int, help="side of the input (default: what the architecture is made for)")
+    add("--threshold", type=read_threshold, default=0.5, help="of the lesion (default: %(default)s)")
+    add("--size", type=input_size, help="side of the input (default: what the architecture is made for)")
     add("--quality", action="store_true", help="read each slice by the mean of four looks")
     add(
         "--workdir",
@@ -204,7 +231,7 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="folders of the training runs, for the learning curves (default: those in the weights' card)",
     )
-    add("--robustness", type=int, default=0, metavar="N", help="perturb N slices with lesion (default: %(default)s)")
+    add("--robustness", type=count, default=0, metavar="N", help="perturb N slices with lesion (default: %(default)s)")
     add(
         "--flips",
         action=argparse.BooleanOptionalAction,

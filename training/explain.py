@@ -23,6 +23,8 @@ from model.findings import Mask, lesion_mask
 from model.network import build_network, load_network
 from model.overlay import COLOUR_MAP
 from model.preprocess import placement, preprocess, resize
+from training.commands import sentences
+from training.commands import threshold as read_threshold
 from training.data.dataset import read_gray
 from training.measures.uncertainty import rank_correlation
 
@@ -133,23 +135,21 @@ def draw_map(image: NDArray[np.uint8], found: FloatArray) -> NDArray[np.uint8]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line, explain one picture, write the map over it."""
+    """Read the command line, explain one picture, write the map over it; what is wrong goes to standard error."""
     parser = argparse.ArgumentParser(prog="python -m training.explain", description="Show what a call rests on.")
     parser.add_argument("--weights", type=Path, required=True, help="Keras weights, such as NAME.weights.h5")
     parser.add_argument("--image", type=Path, required=True, help="a slice, 8-bit gray")
     parser.add_argument("--out", type=Path, required=True, help="the PNG to write")
-    parser.add_argument("--threshold", type=float, default=0.5, help="of the lesion (default: %(default)s)")
+    parser.add_argument("--threshold", type=read_threshold, default=0.5, help="of the lesion (default: %(default)s)")
     parser.add_argument("--layer", default=LAYER, help="of the network (default: %(default)s)")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    image = read_gray(options.image)
-    network = load_network(options.weights)
-    try:
+    with sentences(parser):
+        image = read_gray(options.image)
+        network = load_network(options.weights)
         found = explain_picture(network, image, threshold=options.threshold, layer=options.layer)
-    except ValueError as exc:
-        parser.error(str(exc))
-    options.out.write_bytes(bytes(cv2.imencode(".png", draw_map(image, found)[..., ::-1])[1]))
-    log.info("wrote %s", options.out)
+        options.out.write_bytes(bytes(cv2.imencode(".png", draw_map(image, found)[..., ::-1])[1]))
+        log.info("wrote %s", options.out)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 python -m training.export --weights runs/second/best.weights.h5 --name groundglass-2 --out model/weights --temperature 3
 
 The lesion logit is divided by the temperature that training.evaluate fitted (Guo et al., ICML 2017), inside the last
-layer: the served probabilities are calibrated, and a threshold of 0.5 draws the same lesions.
+layer: the served probabilities are calibrated. A threshold of 0.5 draws nearly the same lesions: not exactly, since
+the probabilities are interpolated to the slice's size after the division.
 
 OUT/NAME.weights.h5      the weights in 16 bit, for TensorFlow: to fine-tune, to compare
 OUT/NAME.xml, NAME.bin   the same network for OpenVINO, weights in 16 bit
@@ -30,6 +31,8 @@ from model.engine import CHANNELS_BY_COUNT, file_sha256, load_engine
 from model.network import load_network
 from model.phantom import EXAMPLES, draw_phantom
 from model.preprocess import preprocess
+from training.commands import sentences
+from training.commands import temperature as read_temperature
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +60,9 @@ def export(weights: Path, out: Path, name: str, *, temperature: float = 1.0) -> 
     ValueError : the temperature is out of range, or a served form answers otherwise than the original; nothing of it
         is kept.
     """
-    out.mkdir(parents=True, exist_ok=True)
     network = load_network(weights)
     divide_lesion_logit(network, temperature)
+    out.mkdir(parents=True, exist_ok=True)
     keras_file, served = out / f"{name}.weights.h5", out / f"{name}.xml"
     card = out / f"{name}.json"
     # The hashes of an earlier export would call the new files damaged.
@@ -151,17 +154,21 @@ def _write_card(card: Path, about: dict[str, Any], *, files: Sequence[Path], dif
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line and export."""
+    """Read the command line and export; what is wrong goes to standard error, with status 1."""
     parser = argparse.ArgumentParser(prog="python -m training.export", description="Write the served files.")
     parser.add_argument("--weights", type=Path, required=True, help="trained weights, such as best.weights.h5")
     parser.add_argument("--name", required=True, help="the model's id and the stem of its files")
     parser.add_argument("--out", type=Path, required=True, help="folder for the files, such as model/weights")
     parser.add_argument(
-        "--temperature", type=float, default=1.0, help="of the report of these weights (default: %(default)s, none)"
+        "--temperature",
+        type=read_temperature,
+        default=1.0,
+        help="of the report of these weights (default: %(default)s, none)",
     )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    export(options.weights, options.out, options.name, temperature=options.temperature)
+    with sentences(parser):
+        export(options.weights, options.out, options.name, temperature=options.temperature)
 
 
 if __name__ == "__main__":

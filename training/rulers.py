@@ -2,7 +2,7 @@
 
 python -m training.rulers --workdir runs/exp/control-cor runs/exp/control-rad --out runs/exp/rulers.csv
 
-Each run is measured with its last weights by validation, at the size of its last stage, on its held-out slices twice:
+Each run is measured with its best weights by validation, at the size of its last stage, on its held-out slices twice:
 plain, as they are stored, and as pictures, the way people send them: cropped to the lungs, in another window, with
 letters and arrows, blurred, compressed. The pictures are drawn from a fixed seed, so every run sees the same ones.
 """
@@ -25,16 +25,15 @@ from tqdm import tqdm
 
 from model.findings import LUNG_THRESHOLD
 from model.network import DEFAULT, build_network
+from training.commands import sentences
 from training.data.augment import Augmentation, Crop, Warp, apply, draw
 from training.data.dataset import DATA_FOLDER, encode, read_manifest, read_sample
 from training.data.sample import Sample
 from training.data.splits import split_rows
 from training.measures.metrics import NO_PIXELS, Overlap, overlap
+from training.measures.results import CLEAN_SHARE
 
 log = logging.getLogger(__name__)
-
-CLEAN_SHARE = 0.01
-"""A slice without lesion is clean where at most this share of its predicted lung is called lesion."""
 
 SEED = 2020
 BATCH_SIZE = 8
@@ -98,7 +97,7 @@ def measure_run(workdir: Path, data: Path) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line, measure, add to the table."""
+    """Read the command line, measure, add to the table; what is wrong goes to standard error, with status 1."""
     parser = argparse.ArgumentParser(
         prog="python -m training.rulers", description="Measure runs on what they held out."
     )
@@ -107,10 +106,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, default=DATA_FOLDER, help="folder of the scans (default: %(default)s)")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for workdir in options.workdir:
-        row = measure_run(workdir, options.data)
-        log.info("%s", row)
-        _append(options.out, row)
+    with sentences(parser):
+        _refuse_unfinished(options.workdir)
+        for workdir in options.workdir:
+            row = measure_run(workdir, options.data)
+            log.info("%s", row)
+            _append(options.out, row)
+
+
+def _refuse_unfinished(workdirs: Sequence[Path]) -> None:
+    """Raise FileNotFoundError where a folder holds no finished run, before the first is measured."""
+    for workdir in workdirs:
+        for file in (workdir / "config.json", workdir / "best.weights.h5"):
+            if not file.is_file():
+                raise FileNotFoundError(f"{workdir} holds no finished run: {file} is missing")
 
 
 def _append(file: Path, row: dict[str, Any]) -> None:

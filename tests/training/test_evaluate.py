@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tests.training.drawn import write_manifest, write_png
 from tests.training.stub import SIZE, FakeEngine, four_rows, line, mask
 from training.data.dataset import Row, read_manifest
+from training.data.sample import UNKNOWN
 from training.evaluate import evaluate
 from training.measures.groups import by_patient
 from training.measures.results import summarise
@@ -21,6 +22,13 @@ class LesionEngine(FakeEngine):
     """Has no lung channel."""
 
     channels: tuple[str, ...] = ("lesion",)
+
+
+class Hesitant(FakeEngine):
+    """Is sure of nothing, so that only what is taken away from the lungs has a probability of 0."""
+
+    def predict(self, batch: FloatArray) -> FloatArray:
+        return 0.1 + np.float32(0.8) * super().predict(batch)
 
 
 @pytest.fixture
@@ -118,12 +126,21 @@ def test_slices_with_and_without_lesion_are_told_apart(rows: list[Row]) -> None:
 
 
 def test_pixels_near_lesions_are_counted_apart(rows: list[Row]) -> None:
-    found = evaluate(FakeEngine(), rows)
+    found = evaluate(Hesitant(), rows)
     for result in found:
         assert result.histogram.negatives + result.histogram.positives == SIZE * SIZE
         assert result.near.positives == result.histogram.positives
         assert result.near.negatives < result.histogram.negatives
     assert found[3].near.negatives == 0
+
+
+def test_what_was_taken_away_says_nothing_about_calibration(rows: list[Row]) -> None:
+    (result,) = evaluate(Hesitant(), rows[:1])
+    # Lesion in 6 rows of 20 columns; the lung and one pixel around it are 21 rows and columns less the corner, and
+    # only pixels at most 10 away from the lesion count.
+    away = np.hypot(*np.maximum(np.indices((21, 21)) - np.array([5, 19])[:, np.newaxis, np.newaxis], 0.0))
+    assert result.near.negatives == np.count_nonzero(away <= 10) - 6 * 20
+    assert result.near.counts[:, 0].sum() == 0
 
 
 def test_flips_are_read_where_they_are_asked_for(rows: list[Row]) -> None:
@@ -199,6 +216,15 @@ def test_figures_are_taken_at_the_height_and_width_of_the_slice(tmp_path: Path) 
 def test_it_refuses_a_threshold_out_of_range(threshold: float, rows: list[Row]) -> None:
     with pytest.raises(ValueError, match="threshold must be above 0 and below 1"):
         evaluate(FakeEngine(), rows, threshold=threshold)
+
+
+@pytest.mark.parametrize("kind", ["m", "l"])
+def test_it_refuses_a_mask_of_which_nobody_knows(kind: str, rows: list[Row], tmp_path: Path) -> None:
+    doubtful = mask(6, 20)
+    doubtful[20, 20] = UNKNOWN
+    write_png(tmp_path / f"one_{kind}.png", doubtful)
+    with pytest.raises(ValueError, match=f"one_{kind}.png has pixels of 128.*masks that are drawn"):
+        evaluate(FakeEngine(), rows)
 
 
 def test_it_refuses_to_evaluate_nothing() -> None:

@@ -122,6 +122,16 @@ def test_the_command_says_that_nothing_is_called(
     assert "choose another slice or a lower threshold" in capsys.readouterr().err
 
 
+def test_the_command_says_which_weights_it_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_png(tmp_path / "slice.png", draw_sample(0).image)
+    (tmp_path / "a.xml").touch()
+    options = ["--weights", str(tmp_path / "a.xml"), "--image", str(tmp_path / "slice.png"), "--out", "map.png"]
+    with pytest.raises(SystemExit) as stop:
+        main(options)
+    assert stop.value.code == 1
+    assert "a.xml holds no Keras weights" in capsys.readouterr().err
+
+
 def test_the_check_compares_with_random_weights(unet: keras.Model, tmp_path: Path) -> None:
     rows = read_manifest(write_data(tmp_path, train=0, val=2))
     found = check_explanations(unet, rows, threshold=0.001, rng=np.random.default_rng(0))

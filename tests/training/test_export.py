@@ -81,3 +81,16 @@ def test_the_card_states_the_temperature(exported: Path) -> None:
 def test_it_refuses_a_temperature_out_of_range(temperature: float, trained: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="temperature must be above 0"):
         export.export(trained, tmp_path, "drawn-3", temperature=temperature)
+
+
+def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--weights", str(tmp_path / "a.weights.h5"), "--name", "a", "--out", str(tmp_path / "out")]
+    for more, status, sentence in (
+        (["--temperature", "0"], 2, "must be a number above 0, got '0'"),
+        ([], 1, "a.weights.h5 does not exist"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            export.main([*options, *more])
+        assert stop.value.code == status
+        assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -37,6 +37,7 @@ def test_the_committed_report_shows_no_scan_and_no_path_of_a_machine() -> None:
 
 def test_figures_stand_between_the_comments(tmp_path: Path) -> None:
     about = {"model_id": "m", "sha256": "s", "weights": "w", "manifest": "i.csv", "split": "val", "threshold": 0.5}
+    about |= {"architecture": "unet", "size": 256, "quality": False}
     results = [result(number, patient=f"p{number}", missed_rows=number, disagreement=number / 9) for number in range(4)]
     report = write_report(Evaluation(about, results), tmp_path)
     (tmp_path / "card.md").write_text(f"# Card\n\n{BEGIN}\noutdated\n{END}\n\nEnd\n", encoding="utf-8")

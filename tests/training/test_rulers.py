@@ -77,9 +77,19 @@ def test_the_command_adds_a_row_for_each_run(tmp_path: Path, monkeypatch: pytest
         (tmp_path / name).mkdir()
         config = Config("index.csv", (stage,), hold_out=hold_out)
         (tmp_path / name / "config.json").write_text(json.dumps(as_dict(config)))
+        (tmp_path / name / "best.weights.h5").touch()
     workdirs = [str(tmp_path / name) for name in ("a", "b")]
     main(["--workdir", *workdirs, "--out", str(tmp_path / "rulers.csv"), "--data", str(tmp_path)])
     with (tmp_path / "rulers.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["run"], row["held_out"], row["slices"]) for row in rows] == [("a", "fold=1/3", "2"), ("b", "val", "2")]
     assert all(float(row["plain_dice"]) == 1.0 for row in rows)
+
+
+def test_the_command_names_a_run_that_is_not_finished(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "config.json").write_text("{}")
+    with pytest.raises(SystemExit) as stop:
+        main(["--workdir", str(tmp_path / "a"), "--out", str(tmp_path / "rulers.csv")])
+    assert stop.value.code == 1
+    assert "a holds no finished run" in capsys.readouterr().err

@@ -3,6 +3,10 @@
 All of it is taken near lesions only, from pixels within NEAR_PX of a true or a called lesion. Far from them lie
 nineteen of twenty pixels, with probabilities near 0 that are nearly always right: with them any network looks
 calibrated.
+
+A probability of exactly 0.0 is one that `model.bounds` took away, not one that the network stated. It is 0.0 at any
+temperature, while a histogram would take it for a low logit that a temperature raises; whoever counts pixels for these
+figures leaves it out.
 """
 
 from __future__ import annotations
@@ -21,6 +25,8 @@ RELIABILITY_BINS = 15
 """Of equal width, as in Guo et al., On Calibration of Modern Neural Networks, ICML 2017."""
 TEMPERATURES = (0.05, 20.0)
 """Where the temperature is looked for."""
+AT_A_BOUND = 0.01
+"""A temperature found this close to an end of TEMPERATURES, as a share of it, is that end and no optimum."""
 
 Mask = NDArray[np.bool_]
 
@@ -102,7 +108,9 @@ def fit_temperature(histogram: Histogram) -> float:
     """Return the temperature that minimises the negative log-likelihood, within TEMPERATURES.
 
     The logit of the lesion is to be divided by it; above 1 the network was too sure. NaN where a class is absent: the
-    best temperature would then be 0. The likelihood is convex in 1 / temperature, so there is one minimum.
+    best temperature would then be 0. NaN, too, where the minimum lies at an end of TEMPERATURES, as it does where the
+    classes are told apart without error or not at all. The likelihood is convex in 1 / temperature, so there is one
+    minimum.
     """
     if histogram.positives == 0 or histogram.negatives == 0:
         return float("nan")
@@ -112,4 +120,6 @@ def fit_temperature(histogram: Histogram) -> float:
         method="bounded",
         options={"xatol": 1e-6},
     )
-    return float(1.0 / found.x)
+    temperature, (low, high) = float(1.0 / found.x), TEMPERATURES
+    inside = low * (1.0 + AT_A_BOUND) < temperature < high * (1.0 - AT_A_BOUND)
+    return temperature if inside else float("nan")

@@ -14,15 +14,16 @@ SIZES = (("none", 0.0), ("below 0.1 %", 0.001), ("0.1 to 1 %", 0.01), ("1 to 5 %
 """Groups by lesion size: the name, and up to which share of the picture's pixels is lesion in the truth."""
 
 THIRDS = ("first third", "middle third", "last third")
+NO_LEVEL = "not measurable"
 
 NOT_MEASURABLE = {
-    "age": "not recorded with the scans",
-    "sex": "not recorded with the scans",
-    "country and hospital": "not recorded with the scans; the sources are collections, not places",
-    "scanner make and protocol": "not recorded with the scans; noise and brightness of the picture stand in for them",
-    "severity and other diseases": "not recorded with the scans",
+    "age": "no column of a manifest",
+    "sex": "no column of a manifest",
+    "country and hospital": "no columns of a manifest; a source is a collection, not a place",
+    "scanner make and protocol": "no columns of a manifest; noise and brightness of the picture stand in for them",
+    "severity and other diseases": "no columns of a manifest",
 }
-"""What nothing can be said about, and why."""
+"""What nothing can be said about, and why: it holds for any data set, since no manifest tells it."""
 
 Groups = dict[str, list[SliceResult]]
 
@@ -73,7 +74,8 @@ def size_of(lesion_px: int, picture_px: int) -> str:
 def by_level(results: Sequence[SliceResult]) -> Groups:
     """Return the slices of each third of its patient's volume, between its lowest and highest slice number.
 
-    Which end is the head the manifest does not say.
+    Which end is the head the manifest does not say. Of a patient with a single slice, or slices of one number alone,
+    nobody knows the level: these come last, as NO_LEVEL.
     """
     ends = {
         patient: (min(numbers), max(numbers))
@@ -81,11 +83,11 @@ def by_level(results: Sequence[SliceResult]) -> Groups:
         if (numbers := [result.row.slice_index for result in group])
     }
     found = by_name(results, lambda result: _third(result.row.slice_index, *ends[result.row.patient]))
-    return {name: found[name] for name in THIRDS if name in found}
+    return {name: found[name] for name in (*THIRDS, NO_LEVEL) if name in found}
 
 
 def _third(number: int, first: int, last: int) -> str:
-    return THIRDS[min(2, 3 * (number - first) // max(1, last - first + 1))]
+    return THIRDS[3 * (number - first) // (last - first + 1)] if first < last else NO_LEVEL
 
 
 def by_quarter(results: Sequence[SliceResult], value_of: Callable[[SliceResult], float]) -> Groups:
@@ -105,7 +107,11 @@ GROUPINGS: dict[str, Grouping] = {
     "by_source": Grouping("Source", "the collection that the scan is from", by_source),
     "by_patient": Grouping("Patient", "every patient apart", by_patient),
     "by_size": Grouping("Lesion size", "share of the picture's pixels that is lesion in the truth", by_size),
-    "by_level": Grouping("Level", "third of the patient's volume; which end is the head is not recorded", by_level),
+    "by_level": Grouping(
+        "Level",
+        "third of the patient's volume; which end is the head is not recorded, and a single slice tells no level",
+        by_level,
+    ),
     "by_noise": Grouping(
         "Noise",
         "quarters of the noise of the picture, in gray values (Immerkaer 1996)",

@@ -18,7 +18,7 @@ from training.measures.surfaces import Surface
 from training.measures.uncertainty import rank_correlation
 
 CLEAN_SHARE = 0.01
-"""A slice without lesion is clean where at most this share of its lung is called lesion."""
+"""A slice without lesion is clean where at most this share of its predicted lung is called lesion."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class SliceResult:
     surface: Surface
     lesions: LesionCounts
     histogram: Histogram  # of all pixels
-    near: Histogram  # of the pixels near a true or called lesion, see training.measures.calibration
+    near: Histogram  # of pixels near a true or called lesion, 0.0 left out: see training.measures.calibration
     scores: dict[str, float]  # by the names of training.measures.finding.CANDIDATES
     appearance: Appearance
     disagreement: float = math.nan  # of flips, 0.0 ... 1.0; NaN where it was not measured

@@ -1,5 +1,7 @@
 """Uncertainty as disagreement: the slice is read as it is, mirrored, upside down and both, and the calls are compared.
 
+Each reading is one look, as serving takes it: at the slice's own height and width, bounded to the lungs.
+
 A network has no reason to answer otherwise for a mirrored slice; where it does, it is not sure. The disagreement is 1
 less the mean Dice of all six pairs of calls: 0.0 where they agree, 1.0 where no two share a pixel.
 """
@@ -15,22 +17,19 @@ from scipy.stats import spearmanr
 
 from model.engine import Engine
 from model.findings import Mask, lesion_mask
-from model.preprocess import placement, preprocess
+from model.look import look
 from training.measures.metrics import overlap
 
 FloatArray = NDArray[np.float32]
 
 FLIPS: tuple[tuple[int, ...], ...] = ((), (1,), (0,), (0, 1))
-"""The axes of (H, W, ...) that each reading is mirrored along."""
+"""The axes of (H, W) that each reading is mirrored along."""
 
 
-def read_flipped(engine: Engine, network_input: FloatArray) -> list[FloatArray]:
-    """Return the lesion probability (size, size) float32 of each of FLIPS, turned back.
-
-    network_input : (size, size, 1) float32 in 0.0 ... 1.0, as `model.preprocess.preprocess` gives it.
-    """
-    answers = [engine.predict(np.ascontiguousarray(np.flip(network_input, axes))[np.newaxis])[0] for axes in FLIPS]
-    return [np.flip(answer[..., 0], axes) for answer, axes in zip(answers, FLIPS, strict=True)]
+def read_flipped(engine: Engine, image: NDArray[np.uint8]) -> list[FloatArray]:
+    """Return the lesion probability (H, W) float32 of (H, W) uint8 for each of FLIPS, turned back; see `model.look`."""
+    looks = [look(np.flip(image, axes), (0.0, 255.0), engine) for axes in FLIPS]
+    return [np.flip(answer[..., 0], axes) for answer, axes in zip(looks, FLIPS, strict=True)]
 
 
 def disagreement(masks: Sequence[Mask]) -> float:
@@ -50,10 +49,8 @@ def disagreement(masks: Sequence[Mask]) -> float:
 
 
 def flip_disagreement(engine: Engine, image: NDArray[np.uint8], *, threshold: float) -> float:
-    """Return the disagreement of the calls at a threshold in (H, W) uint8, the border around the slice left out."""
-    window = placement((image.shape[0], image.shape[1]), engine.input_size).window
-    readings = read_flipped(engine, preprocess(image, size=engine.input_size))
-    return disagreement([lesion_mask(np.ascontiguousarray(reading[window]), threshold) for reading in readings])
+    """Return the disagreement of what is called at a threshold in (H, W) uint8."""
+    return disagreement([lesion_mask(reading, threshold) for reading in read_flipped(engine, image)])
 
 
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:

@@ -92,15 +92,15 @@ def _of_trust(
     results: Sequence[SliceResult], robustness: Mapping[str, Sequence[tuple[float, float]]] | None
 ) -> Iterator[Drawn]:
     near = pool(result.near for result in results)
-    temperature = fit_temperature(near)
-    if not math.isnan(temperature):
+    if near.positives + near.negatives:
         caption = f"Stated probability against share of lesion, within {NEAR_PX} pixels of drawn or called lesions."
-        found = reliability(near), reliability(near, temperature=temperature)
-        yield "reliability", "calibration", caption, plots.draw_reliability(*found, temperature)
+        temperature = fit_temperature(near)
+        after = None if math.isnan(temperature) else (temperature, reliability(near, temperature=temperature))
+        yield "reliability", "calibration", caption, plots.draw_reliability(reliability(near), after)
     pairs = [(r.disagreement, r.lesion.dice) for r in results if not math.isnan(r.disagreement + r.lesion.dice)]
     if len(pairs) >= 3:
         disagreement, dice = [list(values) for values in zip(*pairs, strict=True)]
-        caption = "Where mirrored readings of a slice disagree, its Dice is low: one dot for each slice."
+        caption = "Dice against the disagreement between mirrored readings, one dot for each slice."
         correlation = rank_correlation(disagreement, dice)
         yield "uncertainty", "uncertainty", caption, plots.draw_uncertainty(disagreement, dice, correlation)
     if robustness:

@@ -67,13 +67,29 @@ def three_digits(value: float | None) -> str:
     return digits.replace("-", "−")
 
 
+def counted(number: int, thing: str) -> str:
+    """Return a number of things.
+
+    >>> counted(1, "patient")
+    '1 patient'
+    """
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def reading(report: Report) -> str:
+    """Return how the slices were read: by which network, in how many looks, at which size of its input."""
+    looks = "the mean of four looks" if report["quality"] else "one look"
+    return f"{report['architecture']}, {looks} at {report['size']} × {report['size']} pixels"
+
+
 def headline_rows(report: Report) -> list[tuple[str, str, str]]:
     """Return, for each of HEADLINES, its words, its figure and its interval."""
     overall, intervals = report["overall"]["all"], report["intervals"]
-    return [(words, three_digits(overall[name]), _interval(intervals[name])) for name, words in HEADLINES.items()]
+    return [(words, three_digits(overall[name]), interval(intervals[name])) for name, words in HEADLINES.items()]
 
 
-def _interval(ends: Sequence[float | None]) -> str:
+def interval(ends: Sequence[float | None]) -> str:
+    """Return the ends of an interval for people; a single dash where it is undefined."""
     return DASH if None in ends else f"{three_digits(ends[0])} to {three_digits(ends[1])}"
 
 
@@ -114,39 +130,51 @@ def trust_sentences(report: Report) -> dict[str, str]:
         sentences["uncertainty"] = _uncertainty(report["uncertainty"])
     if "robustness" in report:
         sentences["robustness"] = _robustness(report["robustness"])
-    if "explanation" in report:
+    if report.get("explanation", {}).get("likeness_randomised") is not None:
         sentences["explanation"] = _explanation(report["explanation"])
     return sentences
 
 
 def _calibration(found: Report) -> str:
-    return (
+    sentence = (
         f"**Calibration**, within {found['near_px']} pixels of drawn or called lesions: the expected calibration error "
-        f"is {three_digits(found['expected_calibration_error'])}; with the lesion logit divided by the temperature "
-        f"{three_digits(found['temperature'])}, fitted on these very slices, "
-        f"{three_digits(found['expected_calibration_error_at_temperature'])}."
+        f"is {three_digits(found['expected_calibration_error'])}"
+    )
+    if found["temperature"] is None:
+        return f"{sentence}."
+    return sentence + (
+        f"; with the lesion logit divided by the temperature {three_digits(found['temperature'])}, fitted on these "
+        f"very slices, {three_digits(found['expected_calibration_error_at_temperature'])}."
     )
 
 
 def _finding(found: Report) -> str:
-    sentence = (
-        f"**Lesion present or not**, {found['slices_with_lesion']} slices with and {found['slices_without_lesion']} "
-        f"without: AUC {three_digits(found['auc'][found['score']])}, by {MEANINGS[found['score']]}."
+    slices = (
+        f"**Lesion present or not**, {counted(found['slices_with_lesion'], 'slice')} with and "
+        f"{found['slices_without_lesion']} without"
     )
     point = found.get("operating_point")
     if point is None:
-        return sentence
-    return sentence + (
+        return f"{slices}: there is nothing to tell apart."
+    return (
+        f"{slices}: AUC {three_digits(found['auc'][found['score']])}, by {MEANINGS[found['score']]}."
         f" At the score {three_digits(point['score'])}, the best sum on these very slices, sensitivity is "
         f"{three_digits(point['sensitivity'])} and specificity {three_digits(point['specificity'])}."
     )
 
 
 def _uncertainty(found: Report) -> str:
+    slices = counted(found["slices"], "slice")
+    if found["spearman_with_dice"] is None:
+        return (
+            "**Uncertainty**: the mean disagreement between mirrored readings is "
+            f"{three_digits(found['mean_disagreement'])} over {slices}, too few or too alike to hold against the Dice."
+        )
+    ill = three_digits(found["spearman_with_dice_where_lesion"])
     return (
         f"**Uncertainty**: Spearman's correlation of the disagreement between mirrored readings with the Dice of a "
-        f"slice is {three_digits(found['spearman_with_dice'])} over {found['slices']} slices, and "
-        f"{three_digits(found['spearman_with_dice_where_lesion'])} over the {found['slices_with_lesion']} with lesion."
+        f"slice is {three_digits(found['spearman_with_dice'])} over {slices}"
+        + (f", and {ill} over the {found['slices_with_lesion']} with lesion." if ill != DASH else ".")
     )
 
 
@@ -155,16 +183,16 @@ def _robustness(found: Report) -> str:
     plain = next(iter(next(iter(found["dice"].values())).values()))
     worst = ", ".join(f"{name} {three_digits(dice)}" for name, dice in lasts.items())
     return (
-        f"**Robustness**, {found['slices']} slices with lesion: pooled Dice {three_digits(plain)} as they are, "
-        f"and at the strongest of five steps: {worst}."
+        f"**Robustness**, {counted(found['slices'], 'slice')} with lesion: pooled Dice {three_digits(plain)} as they "
+        f"are, and at the strongest of five steps: {worst}."
     )
 
 
 def _explanation(found: Report) -> str:
     return (
-        f"**Explanation**: with randomised weights, the Seg-Grad-CAM maps of {found['slices']} slices correlate with "
-        f"those of the trained network by {three_digits(found['likeness_randomised'])} (Spearman; 1 would mean that "
-        f"the map does not depend on what was learned)."
+        f"**Explanation**: with randomised weights, the Seg-Grad-CAM maps of {counted(found['slices'], 'slice')} "
+        f"correlate with those of the trained network by {three_digits(found['likeness_randomised'])} (Spearman; 1 "
+        f"would mean that the map does not depend on what was learned)."
     )
 
 
@@ -182,6 +210,7 @@ def report_markdown(report: Report) -> str:
     facts = [
         f"- {name}: {report[name]}" for name in ("model_id", "sha256", "weights", "manifest", "split", "threshold")
     ]
+    facts.append(f"- reading: {reading(report)}")
     parts = ["# Evaluation", "\n".join(facts), _what(report), headline_table(report), EMPTY_MASK_RULE]
     for name, grouping in GROUPINGS.items():
         parts += [f"## {grouping.title}", f"{grouping.meaning[0].upper()}{grouping.meaning[1:]}."]
@@ -196,7 +225,7 @@ def report_markdown(report: Report) -> str:
 
 def _what(report: Report) -> str:
     return (
-        f"{report['slices']} slices of {report['patients']} patients. The intervals come from "
-        f"{report['interval_draws']} bootstrap samples of patients, not of slices; {report['patients']} patients make "
-        "wide and coarse ones."
+        f"{counted(report['slices'], 'slice')} of {counted(report['patients'], 'patient')}. The intervals come from "
+        f"{report['interval_draws']} bootstrap samples of patients, not of slices: the fewer patients, the wider and "
+        "coarser they are, and one alone has none."
     )

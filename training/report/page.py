@@ -16,8 +16,11 @@ from training.report.figures import Drawing
 from training.report.markdown import (
     COLUMNS,
     EMPTY_MASK_RULE,
+    counted,
     group_rows,
     headline_rows,
+    interval,
+    reading,
     robustness_rows,
     three_digits,
     trust_sentences,
@@ -47,7 +50,10 @@ def report_page(report: Mapping[str, Any], drawings: Sequence[Drawing], panels: 
         trust={name: _bold(sentence) for name, sentence in trust_sentences(report).items()},
         robustness=robustness_rows(report) if "robustness" in report else [],
         empty_mask_rule=EMPTY_MASK_RULE,
+        reading=reading(report),
         digits=three_digits,
+        interval=interval,
+        counted=counted,
     )
 
 

@@ -6,7 +6,9 @@ Lines and letters that are drawn in INK come out as `currentColor`, so that a fi
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import matplotlib
@@ -24,6 +26,7 @@ INK = "#010203"
 COLOUR = "#21918c"  # the middle of viridis, which shows on white and on black
 COLOUR_MAP = "cividis"
 SIZE = (5.0, 4.2)  # inches
+UNIT_WIDTH = 26  # letters in a line under a small figure
 
 _STYLE: Any = {
     "svg.fonttype": "none",
@@ -54,7 +57,7 @@ def draw_roc(curve: Curve, area: float, point: OperatingPoint | None = None) -> 
     """Draw a ROC curve, and where it is given the operating point."""
     figure, axes = _axes("1 − specificity", "sensitivity")
     axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
-    axes.plot(curve.x, curve.y, color=COLOUR, linewidth=2, label=f"area {area:.3f}")
+    axes.plot(curve.x, curve.y, color=COLOUR, linewidth=2, label=f"area {_figure(area, 3)}")
     if point is not None:
         label = f"operating point: {point.sensitivity:.2f} / {point.specificity:.2f}"
         axes.plot(1.0 - point.specificity, point.sensitivity, "o", color=INK, label=label)
@@ -66,7 +69,7 @@ def draw_roc(curve: Curve, area: float, point: OperatingPoint | None = None) -> 
 def draw_precision_recall(curve: Curve, average: float, pooled: Overlap) -> Figure:
     """Draw precision against recall, and the point of the threshold in use."""
     figure, axes = _axes("recall", "precision")
-    axes.plot(curve.x, curve.y, color=COLOUR, linewidth=2, label=f"average precision {average:.3f}")
+    axes.plot(curve.x, curve.y, color=COLOUR, linewidth=2, label=f"average precision {_figure(average, 3)}")
     axes.plot(pooled.recall, pooled.precision, "o", color=INK, label="at the threshold in use")
     _unit_square(axes)
     _legend(axes, "lower left")
@@ -74,21 +77,26 @@ def draw_precision_recall(curve: Curve, average: float, pooled: Overlap) -> Figu
 
 
 def draw_confusion(pooled: Overlap) -> Figure:
-    """Draw the pixel-wise confusion matrix; a cell says its share of the row, and the pixels."""
+    """Draw the pixel-wise confusion matrix; a cell says its share of the row, and the pixels.
+
+    A row without pixels has no shares: a dash stands for them.
+    """
     counts = np.array(
         [
             [pooled.true_negative_px, pooled.false_positive_px],
             [pooled.false_negative_px, pooled.true_positive_px],
         ]
     )
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
     figure, axes = _axes("called", "drawn")
     # Not imshow, which would put a bitmap into the SVG.
-    axes.pcolormesh(shares, cmap=COLOUR_MAP, vmin=0.0, vmax=1.0)
+    axes.pcolormesh(np.nan_to_num(shares), cmap=COLOUR_MAP, vmin=0.0, vmax=1.0)
     axes.invert_yaxis()
     for (row, column), share in np.ndenumerate(shares):
         ink = "black" if share > 0.5 else "white"
-        label = f"{100 * share:.2f} %\n{counts[row, column]:,} px"
+        stated = "–" if math.isnan(share) else f"{100 * share:.2f} %"
+        label = f"{stated}\n{counts[row, column]:,} px"
         axes.text(column + 0.5, row + 0.5, label, ha="center", va="center", color=ink, fontsize=11)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_ticks([0.5, 1.5], ["no lesion", "lesion"])
@@ -99,19 +107,25 @@ def draw_confusion(pooled: Overlap) -> Figure:
 def draw_dice_by_threshold(curve: Curve, threshold: float) -> Figure:
     """Draw the pooled Dice at each threshold, and the threshold in use."""
     figure, axes = _axes("threshold", "pooled Dice")
-    axes.axvline(threshold, color=INK, linewidth=0.8, linestyle=":", label=f"in use: {threshold:g}")
+    axes.axvline(threshold, color=INK, linewidth=0.8, linestyle=":")
+    # Beside its line, on the side with more room.
+    left = threshold > 0.5
+    place: Any = {"xytext": (-6 if left else 6, 6), "textcoords": "offset points", "ha": "right" if left else "left"}
+    axes.annotate(f"in use: {threshold:g}", (threshold, 0.0), **place)
     axes.plot(curve.x, curve.y, color=COLOUR, linewidth=2)
     axes.set(xlim=(0.0, 1.0), ylim=(0.0, 1.0))
-    _legend(axes, "lower center")
     return figure
 
 
-def draw_reliability(before: Reliability, after: Reliability, temperature: float) -> Figure:
-    """Draw how often a stated probability came true, before and after the logit is divided by the temperature."""
+def draw_reliability(before: Reliability, after: tuple[float, Reliability] | None) -> Figure:
+    """Draw how often a stated probability came true; `after` is the same with the logit divided by a temperature."""
     figure, axes = _axes("stated probability", "share of lesion")
     axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
     axes.plot(before.probability, before.share, "o-", color=COLOUR, label="as the network says it")
-    axes.plot(after.probability, after.share, "s--", color=INK, markersize=4, label=f"at temperature {temperature:.2f}")
+    if after is not None:
+        temperature, found = after
+        label = f"at temperature {temperature:.2f}"
+        axes.plot(found.probability, found.share, "s--", color=INK, markersize=4, label=label)
     _unit_square(axes)
     _legend(axes, "upper left")
     return figure
@@ -145,7 +159,9 @@ def draw_areas(true_px: Sequence[int], called_px: Sequence[int]) -> Figure:
 def draw_uncertainty(disagreement: Sequence[float], dice: Sequence[float], correlation: float) -> Figure:
     """Draw the Dice of each slice against the disagreement of its flips."""
     figure, axes = _axes("disagreement of flips", "Dice of a slice")
-    axes.plot(disagreement, dice, "o", color=COLOUR, alpha=0.6, markersize=4, label=f"Spearman {correlation:.2f}")
+    axes.plot(
+        disagreement, dice, "o", color=COLOUR, alpha=0.6, markersize=4, label=f"Spearman {_figure(correlation, 2)}"
+    )
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     _legend(axes, "upper right")
     return figure
@@ -154,13 +170,13 @@ def draw_uncertainty(disagreement: Sequence[float], dice: Sequence[float], corre
 def draw_robustness(curves: Mapping[str, Sequence[tuple[float, float]]], units: Mapping[str, str]) -> Figure:
     """Draw the pooled Dice against the strength, one small figure for each perturbation."""
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(10.0, 5.4), layout="constrained")
+        figure = Figure(figsize=(10.0, 5.8), layout="constrained")
         grid = np.ravel(figure.subplots(2, 4, sharey=True))
     for axes, (name, points) in zip(grid, curves.items(), strict=True):
         axes.plot(*zip(*points, strict=True), "o-", color=COLOUR, markersize=4)
         axes.axhline(points[0][1], color=INK, linewidth=0.8, linestyle=":")
-        axes.set_title(name, fontsize=10)
-        axes.set_xlabel(units[name], fontsize=8)
+        axes.set_title(name, fontsize=11)
+        axes.set_xlabel(fill(units[name], UNIT_WIDTH), fontsize=9)
         axes.set_ylim(0.0, 1.0)
     for axes in grid[::4]:
         axes.set_ylabel("pooled Dice")
@@ -200,6 +216,11 @@ def _axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
         axes: Any = figure.subplots()
     axes.set(xlabel=x_label, ylabel=y_label)
     return figure, axes
+
+
+def _figure(value: float, decimals: int) -> str:
+    """Return a figure for people; a dash where it is undefined."""
+    return "–" if math.isnan(value) else f"{value:.{decimals}f}"
 
 
 def _legend(axes: Axes, place: Any) -> None:

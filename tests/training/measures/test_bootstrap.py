@@ -31,8 +31,8 @@ def test_patients_are_drawn_whole() -> None:
         return {"mean": 0.0}
 
     bootstrap(PATIENTS, remember, rng=np.random.default_rng(0), draws=500)
-    # Three patients give ten different samples of three, each summed up once.
-    assert len(seen) == 10
+    # Three patients give ten different samples of three, each summed up once, and each patient alone.
+    assert len(seen) == 10 + 3
     assert [0.0, 0.0, 1.0, 2.0, 4.0] in seen
     assert [1.0, 1.0, 1.0] in seen
 
@@ -48,8 +48,33 @@ def test_the_interval_is_that_of_all_samples_spelled_out() -> None:
 
 
 def test_one_patient_says_nothing_about_others() -> None:
-    found = bootstrap({"a": [1.0, 5.0]}, figures, rng=np.random.default_rng(0), draws=20)
-    assert (found["mean"].low, found["mean"].high) == (3.0, 3.0)
+    found = bootstrap({"a": [1.0, 5.0]}, figures, rng=np.random.default_rng(0), draws=20)["mean"]
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+
+
+def test_a_figure_of_one_patient_says_nothing_about_others() -> None:
+    def mean_of_known(values: Sequence[float]) -> dict[str, float]:
+        known = [value for value in values if not math.isnan(value)]
+        return {"mean": sum(known) / len(known) if known else math.nan}
+
+    patients = {"a": [0.1, 0.2], "b": [math.nan], "c": [math.nan, math.nan]}
+    found = bootstrap(patients, mean_of_known, rng=np.random.default_rng(0), draws=100)["mean"]
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+
+
+def test_a_figure_that_two_patients_have_only_together_has_no_interval() -> None:
+    def both_kinds(values: Sequence[float]) -> dict[str, float]:
+        return {"difference": 2.0 if {1.0, 3.0} <= set(values) else math.nan}
+
+    found = bootstrap({"a": [1.0], "b": [3.0]}, both_kinds, rng=np.random.default_rng(0), draws=100)["difference"]
+    assert math.isnan(found.low)
+
+
+def test_patients_who_agree_have_an_interval_without_width() -> None:
+    found = bootstrap({"a": [1.0], "b": [1.0, 1.0]}, figures, rng=np.random.default_rng(0), draws=20)["mean"]
+    assert (found.low, found.high) == (1.0, 1.0)
 
 
 def test_what_is_never_defined_has_no_interval() -> None:

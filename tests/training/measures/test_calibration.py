@@ -53,7 +53,7 @@ def test_the_temperature_is_found_again(temperature: float) -> None:
 
 
 def test_the_temperature_is_the_best_one() -> None:
-    histogram = drawn()
+    histogram = drawn() + Histogram(honest(2.0).counts // 100_000)
     best = negative_log_likelihood(histogram, temperature=fit_temperature(histogram))
     for temperature in np.geomspace(0.06, 19.0, 50):
         assert best <= negative_log_likelihood(histogram, temperature=float(temperature)) + 1e-9
@@ -85,6 +85,20 @@ def test_no_pixels_give_no_figures() -> None:
     assert math.isnan(brier_score(EMPTY))
     assert math.isnan(negative_log_likelihood(EMPTY))
     assert math.isnan(fit_temperature(EMPTY))
+
+
+def test_classes_told_apart_without_error_have_no_temperature() -> None:
+    counts = np.zeros((2, BINS), np.int64)
+    # The sharper, the likelier.
+    counts[0, 500], counts[1, 700] = 9, 9
+    assert math.isnan(fit_temperature(Histogram(counts)))
+
+
+def test_classes_not_told_apart_have_no_temperature() -> None:
+    counts = np.zeros((2, BINS), np.int64)
+    # As many of either class on both sides of 0.5: the blunter, the likelier.
+    counts[:, 300], counts[:, 899] = 9, 9
+    assert math.isnan(fit_temperature(Histogram(counts)))
 
 
 def test_one_class_has_no_temperature() -> None:

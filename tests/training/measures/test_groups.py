@@ -7,6 +7,7 @@ from tests.training.stub import result
 from training.measures.appearance import measure_appearance, noise_level
 from training.measures.groups import (
     GROUPINGS,
+    NO_LEVEL,
     NOT_MEASURABLE,
     by_level,
     by_patient,
@@ -46,7 +47,12 @@ def test_sizes_come_from_the_smallest_to_the_largest() -> None:
 def test_a_level_is_a_third_of_the_patients_own_volume() -> None:
     results = [result(number, patient="a") for number in range(10, 19)] + [result(500, patient="b")]
     levels = {name: [found.row.slice_index for found in group] for name, group in by_level(results).items()}
-    assert levels == {"first third": [10, 11, 12, 500], "middle third": [13, 14, 15], "last third": [16, 17, 18]}
+    assert levels == {
+        "first third": [10, 11, 12],
+        "middle third": [13, 14, 15],
+        "last third": [16, 17, 18],
+        NO_LEVEL: [500],
+    }
 
 
 def test_quarters_are_of_one_size() -> None:

@@ -64,6 +64,40 @@ def test_the_distance_agrees_with_scipy_and_scikit_image(seed: int) -> None:
     assert found <= hausdorff_distance(outline(truth), outline(called)) + 1.5
 
 
+def disc(row: float, column: float, radius: float) -> Mask:
+    rows, columns = np.indices((60, 70))
+    return np.asarray((rows - row) ** 2 + (columns - column) ** 2 <= radius**2)
+
+
+def share_within(truth: Mask, called: Mask, tolerance_px: float) -> float:
+    """The surface Dice by another way: the share of outline pixels that lie within the tolerance of the other outline.
+
+    Each pixel counts alike here, while surface-distance weighs pieces of outline by their length.
+    """
+    there = distance_transform_edt(~outline(called))[outline(truth)] <= tolerance_px
+    back = distance_transform_edt(~outline(truth))[outline(called)] <= tolerance_px
+    return float((there.sum() + back.sum()) / (there.size + back.size))
+
+
+SHAPES = {
+    "shifted boxes": (box(10, 10, 20, 30), box(14, 15, 20, 30)),
+    "a box in a box": (box(10, 10, 30, 40), box(14, 12, 20, 30)),
+    "shifted discs": (disc(30, 30, 14), disc(30, 37, 14)),
+    "a disc and a box": (disc(30, 30, 14), box(18, 18, 25, 25)),
+    "two discs for one": (disc(30, 20, 10) | disc(30, 48, 10), disc(31, 21, 11)),
+    "far apart": (disc(12, 12, 6), disc(45, 55, 8)),
+}
+
+
+@pytest.mark.parametrize("tolerance_px", [1.0, 3.0])
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_surface_dice_agrees_with_distance_transforms(name: str, tolerance_px: float) -> None:
+    truth, called = SHAPES[name]
+    found = compare_surfaces(truth, called, tolerance_px=tolerance_px).surface_dice
+    # Outlines that run between the pixels are half a pixel off, so a little of an outline may fall to either side.
+    assert found == pytest.approx(share_within(truth, called, tolerance_px), abs=0.05)
+
+
 def test_the_order_does_not_matter() -> None:
     pair = box(5, 5, 10, 20), box(9, 12, 12, 20)
     assert compare_surfaces(*pair).hd95_px == compare_surfaces(*pair[::-1]).hd95_px

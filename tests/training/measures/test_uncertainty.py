@@ -21,24 +21,19 @@ class LeftEngine(BrightEngine):
         return answer
 
 
-def picture() -> FloatArray:
-    """(64, 64, 1) with a bright spot at the top left."""
-    image = np.zeros((64, 64, 1), np.float32)
-    image[5:15, 8:20] = 0.9
-    return image
+def spot(side: int = 64) -> NDArray[np.uint8]:
+    """(side, side) uint8 with a bright spot at the top left."""
+    image = np.zeros((64, 64), np.uint8)
+    image[5:15, 8:20] = 230
+    return np.kron(image, np.ones((side // 64, side // 64), np.uint8))
 
 
-def spot() -> NDArray[np.uint8]:
-    """(64, 64) uint8 with the same spot."""
-    image: NDArray[np.uint8] = np.rint(255.0 * picture()[..., 0]).astype(np.uint8)
-    return image
-
-
-def test_readings_are_turned_back() -> None:
-    readings = read_flipped(BrightEngine(), picture())
+@pytest.mark.parametrize("side", [64, 128])
+def test_readings_are_turned_back_at_the_size_of_the_slice(side: int) -> None:
+    readings = read_flipped(BrightEngine(), spot(side))
     assert len(readings) == len(FLIPS) == 4
     for reading in readings:
-        np.testing.assert_array_equal(reading, picture()[..., 0] > 0.6)
+        np.testing.assert_array_equal(reading >= 0.5, spot(side) > 0)
 
 
 def test_a_network_that_does_not_care_agrees_with_itself() -> None:
@@ -62,6 +57,19 @@ def test_the_border_around_a_slice_does_not_count() -> None:
     # A slice twice as wide as high lies in the middle half of the input.
     assert flip_disagreement(BorderEngine(), np.zeros((32, 64), np.uint8), threshold=0.5) == 0.0
     assert flip_disagreement(BorderEngine(), np.zeros((64, 64), np.uint8), threshold=0.5) > 0.0
+
+
+def test_what_is_taken_away_from_the_lungs_does_not_count() -> None:
+    class CornerEngine(BrightEngine):
+        """Calls lesion in the lower right quarter of what it is given, and no lung there."""
+
+        def predict(self, batch: FloatArray) -> FloatArray:
+            answer = super().predict(batch)
+            answer[:, 32:, 32:, 0] = 1.0
+            return answer
+
+    # Unbounded, no two of the four readings would share a pixel.
+    assert flip_disagreement(CornerEngine(), np.zeros((64, 64), np.uint8), threshold=0.5) == 0.0
 
 
 def test_disagreement_is_as_computed_by_hand() -> None:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from model.network import DEFAULT, build_network
 from tests.training.drawn import write_data
 from tests.training.stub import SIZE, BrightEngine, FakeEngine, four_rows
 from training import evaluate as evaluation
 from training.data.dataset import Row
-from training.evaluate import describe_manifest, evaluate, main, read_stages
+from training.evaluate import check_sanity, describe_manifest, evaluate, main, read_stages
 from training.measures.results import Summary
+from training.measures.sanity import Sanity
 from training.report.build import Evaluation, write_report
 
 ABOUT = {
@@ -22,7 +24,9 @@ ABOUT = {
     "manifest": "index.csv",
     "split": "val",
     "threshold": 0.5,
+    "architecture": "resnet34-unet",
     "size": SIZE,
+    "quality": False,
 }
 
 
@@ -129,13 +133,70 @@ def test_without_a_training_folder_the_card_tells_the_epochs(tmp_path: Path) -> 
     assert stages["1: stage1-64"] == history
 
 
+def test_the_first_cards_tell_no_learning_curves(tmp_path: Path) -> None:
+    run = {"config": {}, "epochs": [{"stage": "stage1-64", "epochs": 12, "best_epoch": 12}]}
+    (tmp_path / "w.json").write_text(json.dumps({"training": run}))
+    assert read_stages([], tmp_path / "w.xml") == {}
+
+
 def test_a_manifest_is_stated_relative_to_the_scans(tmp_path: Path) -> None:
     assert describe_manifest(tmp_path / "set" / "index.csv", tmp_path) == "set/index.csv"
     assert describe_manifest(Path("elsewhere/index.csv"), tmp_path) == "elsewhere/index.csv"
 
 
-def test_the_command_refuses_a_split_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    manifest = write_data(tmp_path)
-    with pytest.raises(SystemExit):
-        main(["--weights", "w.h5", "--manifest", str(manifest), "--out", str(tmp_path), "--split", "test"])
-    assert "has no row with split 'test'" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("options", "status", "sentence"),
+    [
+        (["--split", "test"], 1, "has no row with split 'test'"),
+        (["--manifest", "none.csv"], 1, "none.csv: No such file or directory"),
+        (["--manifest", "bare.csv"], 1, "bare.csv lacks the columns mask, lung, source, patient, slice, split"),
+        (["--weights", "none.xml"], 1, "none.xml does not exist"),
+        (["--weights", "served.xml", "--arch", "unet-small"], 1, "served.xml holds no Keras weights"),
+        (["--weights", "served.xml", "--size", "256"], 1, "served.xml holds no Keras weights"),
+        (["--weights", "small.weights.h5"], 1, "small.weights.h5 does not fit the ResNet34 U-Net"),
+        (["--size", "100"], 2, "must be a positive multiple of 32, got '100'"),
+        (["--threshold", "2"], 2, "The threshold '2' is not a number above 0 and below 1"),
+        (["--robustness", "-3"], 2, "must be a whole number of 0 or more, got '-3'"),
+    ],
+)
+def test_the_command_says_what_is_wrong(
+    options: list[str],
+    status: int,
+    sentence: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_data(tmp_path)
+    (tmp_path / "bare.csv").write_text("image\na.png\n")
+    (tmp_path / "served.xml").touch()
+    build_network(arch="unet-small", size=32).save_weights(tmp_path / "small.weights.h5")
+    with pytest.raises(SystemExit) as stop:
+        main(["--weights", "w.h5", "--manifest", "index.csv", "--out", "out", *options])
+    assert stop.value.code == status
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, int]]:
+    """Which files the explanation check loads, and at which size; what it measures is none of these tests' business."""
+    loaded: list[tuple[Path, int]] = []
+    monkeypatch.setattr(evaluation, "load_network", lambda file, size: loaded.append((file, size)))
+    monkeypatch.setattr(evaluation, "check_explanations", lambda *_, **__: Sanity("layer", 1, 0.1, 0.9, 0.2))
+    return loaded
+
+
+def test_explanations_are_checked_at_the_size_that_was_read_at(loads: list[tuple[Path, int]], rows: list[Row]) -> None:
+    results = evaluate(FakeEngine(), rows)
+    assert check_sanity([Path("w.h5")], results, threshold=0.5, arch=DEFAULT, size=256) is not None
+    assert loads == [(Path("w.h5"), 256)]
+
+
+@pytest.mark.parametrize(("weights", "arch"), [(["a.h5", "b.h5"], DEFAULT), (["a.h5"], "unet-small")])
+def test_explanations_are_those_of_one_network_that_is_the_default(
+    weights: list[str], arch: str, loads: list[tuple[Path, int]], rows: list[Row]
+) -> None:
+    results = evaluate(FakeEngine(), rows)
+    assert check_sanity([Path(file) for file in weights], results, threshold=0.5, arch=arch, size=SIZE) is None
+    assert loads == []
