@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from training.commands import sentences
 from training.data.dataset import DATA_FOLDER, LABELS, Row, describe_manifest, read_manifest
 from training.train import MONITOR, read_history
 
@@ -131,7 +132,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--report", type=Path, required=True, help="folder that training.evaluate wrote")
     parser.add_argument("--data", type=Path, default=DATA_FOLDER, help="folder of the scans (default: %(default)s)")
     options = parser.parse_args(arguments)
-    fill_card(options.card, options.workdir, options.report, data=options.data)
+    with sentences(parser):
+        fill_card(options.card, options.workdir, options.report, data=options.data)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import cv2
 
+from training.commands import sentences
 from training.data.dataset import COLUMNS, LABELS, Row, describe_manifest, read_manifest, read_sample
 from training.data.ends import complete
 from training.data.strokes import ByteImage
@@ -95,10 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
+    with sentences(parser):
         complete_manifest(options.manifest, options.out)
-    except (OSError, ValueError) as exc:
-        parser.exit(1, f"{exc}\n")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from model.findings import LUNG_THRESHOLD, Mask, lesion_mask
 from model.network import ARCHITECTURES, DEFAULT, load_network
 from training.commands import count, input_size, sentences
 from training.commands import threshold as read_threshold
-from training.data.dataset import DATA_FOLDER, Row, read_manifest, read_sample
+from training.data.dataset import DATA_FOLDER, Row, describe_manifest, read_manifest, read_sample
 from training.data.sample import UNKNOWN, Sample
 from training.learning.networks import load_any, reader
 from training.measures.appearance import measure_appearance
@@ -117,12 +117,6 @@ def _called_share(called: Mask, lung: Mask) -> float:
     """
     area = int(np.count_nonzero(called | lung))
     return int(np.count_nonzero(called)) / area if area else 0.0
-
-
-def describe_manifest(manifest: Path, data: Path = DATA_FOLDER) -> str:
-    """Return a manifest's path as a report states it: relative to the folder of the scans, else as it was given."""
-    whole, folder = manifest.resolve(), data.resolve()
-    return whole.relative_to(folder).as_posix() if whole.is_relative_to(folder) else manifest.as_posix()
 
 
 def read_stages(workdirs: Sequence[Path], weights: Path) -> dict[str, Stage]:

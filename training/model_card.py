@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from training.commands import sentences
 from training.report.markdown import EMPTY_MASK_RULE, groups_table, headline_table, three_digits, trust_sentences
 
 BEGIN = "<!-- figures: begin -->"
@@ -33,8 +34,8 @@ def figures_block(report: Mapping[str, Any], labels: Mapping[str, Any] | None = 
     data = f"{report['slices']} slices of {report['patients']} patients in split `{report['split']}`"
     what = (
         f"`{report['model_id']}`, SHA-256 `{report['sha256']}`, on the {data} of `{report['manifest']}`, at threshold "
-        f"{report['threshold']:g}, at the slices' own height and width. The intervals come from resampling patients: "
-        f"with {report['patients']} they are wide and coarse."
+        f"{report['threshold']:g}, at the slices' own height and width. The intervals come from resampling patients, "
+        "not slices; few patients make them wide and coarse."
     )
     parts = [what, headline_table(report), EMPTY_MASK_RULE]
     parts.append(groups_table(report, ["by_source", "by_patient", "by_size", "by_level"]))
@@ -75,12 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--card", type=Path, default=CARD, help="the card (default: %(default)s)")
     parser.add_argument("--labels", type=Path, help="what training.screen wrote")
     options = parser.parse_args(arguments)
-    try:
+    with sentences(parser):
         report = json.loads(options.report.read_text(encoding="utf-8"))
         labels = json.loads(options.labels.read_text(encoding="utf-8")) if options.labels else None
         card = refresh(options.card.read_text(encoding="utf-8"), report, labels)
-    except (OSError, ValueError) as exc:
-        parser.exit(1, f"{exc}\n")
     options.card.write_text(card, encoding="utf-8")
 
 

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from model.engine import file_sha256
+from training.commands import sentences
 from training.data.dataset import LABELS, describe_manifest, read_gray
 from training.data.sample import UNKNOWN
 from training.data.strokes import ByteImage
@@ -237,11 +238,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rules = Rules(
         options.group, tuple(options.healthy), tuple(options.unlikely), tuple(options.exclude), options.only_healthy
     )
-    try:
+    with sentences(parser):
         sizes = options.size * len(options.weights) if len(options.size) == 1 else options.size
         label_pictures(options.weights, options.manifest, options.out, rules=rules, sizes=sizes)
-    except (OSError, ValueError) as exc:
-        parser.exit(1, f"{exc}\n")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from model.engine import SHIPPED_WEIGHTS, Engine
-from model.errors import GroundglassError
+from training.commands import sentences
 from training.data.dataset import describe_manifest, read_gray
 from training.learning.networks import load_any, reader
 from training.measures.finding import CANDIDATES, FINDING_SCORE, auc
@@ -92,12 +92,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add("--out", type=Path, required=True, help="the JSON to write")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
+    with sentences(parser):
         pictures, present = read_labels(options.manifest, options.only, options.present)
         engine = load_any(options.weights)
         found = screen(engine, pictures, present, quality=options.quality)
-    except (GroundglassError, OSError, ValueError) as exc:
-        parser.exit(1, f"{exc}\n")
     about = {
         "model_id": engine.identity.model_id,
         "sha256": engine.identity.sha256,

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from model.network import DEFAULT, build_network, load_network
+from training.commands import sentences
 
 log = logging.getLogger(__name__)
 
@@ -64,11 +65,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     shares = options.shares or [1.0] * len(options.weights)
-    config = json.loads((options.weights[-1].parent / "config.json").read_text(encoding="utf-8"))
-    cook(options.weights, shares, options.out / "best.weights.h5", arch=config.get("arch", DEFAULT))
-    config["soup"] = {file.as_posix(): share for file, share in zip(options.weights, shares, strict=True)}
-    (options.out / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    log.info("wrote %s", options.out)
+    with sentences(parser):
+        if options.out.exists():
+            raise FileExistsError(f"{options.out} is there already: choose another folder or remove it")
+        config = json.loads((options.weights[-1].parent / "config.json").read_text(encoding="utf-8"))
+        cook(options.weights, shares, options.out / "best.weights.h5", arch=config.get("arch", DEFAULT))
+        config["soup"] = {file.as_posix(): share for file, share in zip(options.weights, shares, strict=True)}
+        (options.out / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        log.info("wrote %s", options.out)
 
 
 if __name__ == "__main__":

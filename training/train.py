@@ -25,8 +25,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from model.errors import GroundglassError
 from model.network import ARCHITECTURES, build_network, find_architecture, load_into
+from training.commands import sentences
 from training.data.dataset import DATA_FOLDER, Row, SliceBatches, read_manifest, read_sample, read_scans
 from training.data.mixture import Mixture, mix
 from training.data.sample import Sample
@@ -254,11 +254,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     instead = {name: value for name in ("arch", "loss") if (value := getattr(options, name)) is not None}
-    try:
+    with sentences(parser):
         config = replace(read_config(options.config), **instead)
         train(config, options.workdir, data=options.data, resume=options.resume, verbose=options.verbose)
-    except (GroundglassError, OSError, ValueError) as exc:
-        parser.exit(1, f"{exc}\n")
 
 
 if __name__ == "__main__":

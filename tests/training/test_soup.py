@@ -48,3 +48,12 @@ def test_it_refuses_shares_that_make_no_mean(
     with pytest.raises(ValueError, match=sentence):
         cook(runs, shares, tmp_path / "soup.weights.h5", arch="unet-small")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_is_not_written_over(runs: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    before = runs[0].read_bytes()
+    with pytest.raises(SystemExit) as stopped:
+        main(["--weights", *map(str, runs), "--out", str(runs[0].parent)])
+    assert stopped.value.code == 1
+    assert "is there already" in capsys.readouterr().err
+    assert runs[0].read_bytes() == before

@@ -11,8 +11,8 @@ from model.network import DEFAULT, build_network
 from tests.training.drawn import write_data
 from tests.training.stub import SIZE, BrightEngine, FakeEngine, four_rows
 from training import evaluate as evaluation
-from training.data.dataset import Row
-from training.evaluate import check_sanity, describe_manifest, evaluate, main, read_stages
+from training.data.dataset import Row, describe_manifest
+from training.evaluate import check_sanity, evaluate, main, read_stages
 from training.measures.results import Summary
 from training.measures.sanity import Sanity
 from training.report.build import Evaluation, write_report
