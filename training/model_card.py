@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from training.commands import sentences
-from training.report.markdown import EMPTY_MASK_RULE, groups_table, headline_table, three_digits, trust_sentences
+from training.report.markdown import (
+    EMPTY_MASK_RULE,
+    groups_table,
+    headline_table,
+    reading,
+    three_digits,
+    trust_sentences,
+)
 
 BEGIN = "<!-- figures: begin -->"
 END = "<!-- figures: end -->"
@@ -33,9 +40,9 @@ def figures_block(report: Mapping[str, Any], labels: Mapping[str, Any] | None = 
     """
     data = f"{report['slices']} slices of {report['patients']} patients in split `{report['split']}`"
     what = (
-        f"`{report['model_id']}`, SHA-256 `{report['sha256']}`, on the {data} of `{report['manifest']}`, at threshold "
-        f"{report['threshold']:g}, at the slices' own height and width. The intervals come from resampling patients, "
-        "not slices; few patients make them wide and coarse."
+        f"`{report['model_id']}`, SHA-256 `{report['sha256']}`, on the {data} of `{report['manifest']}`, read by "
+        f"{reading(report)}, at threshold {report['threshold']:g}, at the slices' own height and width. The intervals "
+        "come from resampling patients, not slices; few patients make them wide and coarse."
     )
     parts = [what, headline_table(report), EMPTY_MASK_RULE]
     parts.append(groups_table(report, ["by_source", "by_patient", "by_size", "by_level"]))
