@@ -149,9 +149,19 @@ def load_ensemble(weights: Sequence[Path], *, threads: int = 0) -> Engine:
     ------
     ValueError : there are no weights.
     """
-    if not weights:
-        raise ValueError("weights is empty: name at least one file")
-    members = [load_engine(file, threads=threads) for file in weights]
+    return join([load_engine(file, threads=threads) for file in weights])
+
+
+def join(members: Sequence[Engine]) -> Engine:
+    """Return several networks as one, and one as it is.
+
+    Raises
+    ------
+    ValueError : there is none.
+    WeightsError : their channels or sizes differ.
+    """
+    if not members:
+        raise ValueError("members is empty: name at least one file of weights")
     return members[0] if len(members) == 1 else EnsembleEngine(members)
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from training.commands import sentences
-from training.data.dataset import DATA_FOLDER, LABELS, Row, describe_manifest, read_manifest
+from training.data.dataset import DATA_FOLDER, Row, describe_manifest, read_manifest
+from training.data.labels import LABELS
 from training.train import MONITOR, read_history
 
 CURVES = ("loss", "val_loss", "lesion_dice", "val_lesion_dice")

@@ -9,18 +9,15 @@ are taken. OUT/index.csv is a manifest for [[extra]] of a configuration.
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 import logging
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-import cv2
-
 from training.commands import sentences
-from training.data.dataset import COLUMNS, LABELS, Row, describe_manifest, read_manifest, read_sample
+from training.data.dataset import Row, describe_manifest, read_manifest, read_sample
 from training.data.ends import complete
+from training.data.labels import refuse_labels, write_labels, write_picture
 from training.data.strokes import ByteImage
 
 log = logging.getLogger(__name__)
@@ -38,32 +35,21 @@ def complete_manifest(manifest: Path, out: Path) -> Path:
     FileExistsError : `out` holds a manifest.
     ValueError : no slice lacks a mask that could be followed.
     """
-    if (out / "index.csv").exists():
-        raise FileExistsError(f"{out} holds masks already: choose another folder or remove it")
+    refuse_labels(out)
     rows = sorted(
         (row for row in read_manifest(manifest) if row.split == "train"),
-        key=lambda row: (*_scan(row), row.slice_index),
+        key=lambda row: (row.scan, row.slice_index),
     )
     lines = [
         _write(out, row, lung, number)
         for number, (row, lung) in enumerate(
-            followed for _, scan in groupby(rows, key=_scan) for followed in _followed(list(scan))
+            followed for _, scan in groupby(rows, key=lambda row: row.scan) for followed in _followed(list(scan))
         )
     ]
     if not lines:
         raise ValueError(f"{manifest} has no training slice without lung mask beside slices with one")
-    with (out / "index.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, COLUMNS)
-        table.writeheader()
-        table.writerows(lines)
-    content = {"made_by": "training.complete", "manifest": describe_manifest(manifest)}
-    (out / LABELS).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     log.info("%d slices in %s", len(lines), out)
-    return out / "index.csv"
-
-
-def _scan(row: Row) -> tuple[str, str, str]:
-    return row.source, row.patient, row.volume
+    return write_labels(out, lines, {"made_by": "training.complete", "manifest": describe_manifest(manifest)})
 
 
 def _followed(scan: Sequence[Row]) -> Iterator[tuple[Row, ByteImage]]:
@@ -75,13 +61,10 @@ def _followed(scan: Sequence[Row]) -> Iterator[tuple[Row, ByteImage]]:
 
 
 def _write(out: Path, row: Row, lung: ByteImage, number: int) -> dict[str, object]:
-    name = f"{number:05d}_{row.image.stem}.png"
-    out.mkdir(parents=True, exist_ok=True)
-    (out / name).write_bytes(bytes(cv2.imencode(".png", lung)[1]))
     return {
         "image": str(row.image.resolve()),
         "mask": str(row.mask.resolve()),
-        "lung": name,
+        "lung": write_picture(out, f"{number:05d}_{row.image.stem}.png", lung),
         "source": row.source,
         "patient": row.patient,
         "slice": row.slice_index,

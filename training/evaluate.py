@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from model.engine import SHIPPED_WEIGHTS, Engine, read_card
-from model.findings import LUNG_THRESHOLD, Mask, lesion_mask
+from model.findings import LUNG_THRESHOLD, lesion_mask
 from model.network import ARCHITECTURES, DEFAULT, load_network
 from training.commands import count, input_size, sentences
 from training.commands import threshold as read_threshold
@@ -28,7 +28,7 @@ from training.measures.calibration import near_lesions
 from training.measures.curves import count_probabilities
 from training.measures.finding import CANDIDATES
 from training.measures.lesions import count_lesions
-from training.measures.metrics import overlap
+from training.measures.metrics import called_share, overlap
 from training.measures.results import SliceResult
 from training.measures.robustness import measure_robustness, spread_evenly
 from training.measures.sanity import SLICES as SANITY_SLICES
@@ -99,7 +99,7 @@ def _compare(row: Row, sample: Sample, answer: FloatArray, *, threshold: float) 
         row=row,
         lesion=overlap(truth, called),
         lung=None if lung is None or sample.lung is None else overlap(sample.lung > 0, lung),
-        called_share=None if lung is None else _called_share(called, lung),
+        called_share=None if lung is None else called_share(called, lung),
         surface=compare_surfaces(truth, called),
         lesions=count_lesions(truth, called),
         histogram=count_probabilities(probability, truth),
@@ -107,16 +107,6 @@ def _compare(row: Row, sample: Sample, answer: FloatArray, *, threshold: float) 
         scores={name: score(probability) for name, score in CANDIDATES.items()},
         appearance=measure_appearance(sample.image),
     )
-
-
-def _called_share(called: Mask, lung: Mask) -> float:
-    """Return which share of the predicted lung is called lesion; 0.0 where neither is predicted.
-
-    Lesion counts as lung, as in model.findings: what is called outside the lung counts as well. The predicted lung
-    is taken since slices without lesion may have no lung mask.
-    """
-    area = int(np.count_nonzero(called | lung))
-    return int(np.count_nonzero(called)) / area if area else 0.0
 
 
 def read_stages(workdirs: Sequence[Path], weights: Path) -> dict[str, Stage]:

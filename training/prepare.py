@@ -15,7 +15,6 @@ OUT/prepare.json says how the slices were made. OUT/index.csv is written last, o
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import logging
 from collections import Counter
@@ -24,7 +23,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -32,8 +30,9 @@ from training.convert.pairing import Patient, Scan, draw_patients, pair, read_pa
 from training.convert.scans import read_pictures, read_volumes
 from training.convert.shaping import CLIP_LIMIT, TILES, shape
 from training.convert.volumes import WINDOW_HU
+from training.data.labels import write_picture
 from training.data.sample import Sample
-from training.data.strokes import ByteImage
+from training.data.tables import write_table
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +109,8 @@ def prepare(scans: Sequence[Scan], patients: Mapping[str, Patient], out: Path, r
             lines.append(line | {"volume": volume, "slice": counts[volume], "split": patient.split})
             counts[volume] += 1
     (out / "prepare.json").write_text(json.dumps(recipe.as_dict(), indent=2) + "\n", encoding="utf-8")
-    _write_manifest(manifest, lines)
+    write_table(manifest, COLUMNS, lines)
+    log.info("%d slices in %s", len(lines), manifest)
     return manifest
 
 
@@ -127,31 +127,14 @@ def _read(scan: Scan, recipe: Recipe) -> Iterator[tuple[str, Sample]]:
 
 def _write_slice(out: Path, name: str, sample: Sample) -> dict[str, object]:
     """Write one slice as PNG; return its part of the manifest's line."""
-    lung = "" if sample.lung is None else _write_png(out, Path("lungs") / f"{name}.png", sample.lung)
+    lung = "" if sample.lung is None else write_picture(out, f"lungs/{name}.png", sample.lung)
     return {
-        "image": _write_png(out, Path("images") / f"{name}.png", sample.image),
-        "mask": _write_png(out, Path("masks") / f"{name}.png", sample.lesion),
+        "image": write_picture(out, f"images/{name}.png", sample.image),
+        "mask": write_picture(out, f"masks/{name}.png", sample.lesion),
         "lung": lung,
         "lesion_px": int(np.count_nonzero(sample.lesion)),
         "mask_resolution": max(sample.lesion.shape),
     }
-
-
-def _write_png(out: Path, relative: Path, image: ByteImage) -> str:
-    """Write a picture without loss; return its path as the manifest has it."""
-    file = out / relative
-    file.parent.mkdir(parents=True, exist_ok=True)
-    _, encoded = cv2.imencode(".png", image)
-    file.write_bytes(bytes(encoded))
-    return relative.as_posix()
-
-
-def _write_manifest(manifest: Path, lines: Sequence[dict[str, object]]) -> None:
-    with manifest.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, COLUMNS)
-        table.writeheader()
-        table.writerows(lines)
-    log.info("%d slices in %s", len(lines), manifest)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

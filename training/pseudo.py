@@ -14,8 +14,6 @@ whose rows all train, OUT/labels.json says how they were labelled.
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -29,9 +27,11 @@ from tqdm import tqdm
 
 from model.engine import file_sha256
 from training.commands import sentences
-from training.data.dataset import LABELS, describe_manifest, read_gray
+from training.data.dataset import describe_manifest, read_gray
+from training.data.labels import refuse_labels, write_labels, write_picture
 from training.data.sample import UNKNOWN
 from training.data.strokes import ByteImage
+from training.data.tables import Condition, parse_condition, read_table
 from training.learning.teachers import Agreement, ask, load_teachers
 
 log = logging.getLogger(__name__)
@@ -54,33 +54,6 @@ SPECK = 0.01
 
 UNLIKELY_SHARE = 0.02
 """Of the lung: where a picture is not expected to show lesions, what is called below this is called wrongly."""
-
-COLUMNS = ("image", "mask", "lung", "source", "patient", "slice", "split")
-
-
-@dataclass(frozen=True)
-class Condition:
-    """A column of the manifest and the value that it must have, as NAME=VALUE on the command line."""
-
-    column: str
-    value: str
-
-    def holds(self, line: dict[str, str]) -> bool:
-        """Whether a line of the manifest fulfils it."""
-        return line[self.column] == self.value
-
-
-def parse_condition(text: str) -> Condition:
-    """Read NAME=VALUE.
-
-    Raises
-    ------
-    argparse.ArgumentTypeError : it is not of that form.
-    """
-    column, sign, value = text.partition("=")
-    if not column or not sign:
-        raise argparse.ArgumentTypeError(f"must be COLUMN=VALUE, got {text!r}")
-    return Condition(column, value)
 
 
 def label_lung(probability: Agreement) -> ByteImage:
@@ -154,8 +127,7 @@ def label_pictures(weights: Sequence[Path], manifest: Path, out: Path, *, rules:
     FileExistsError : `out` holds a manifest already.
     ValueError : a column that the rules name is missing, or no picture is left.
     """
-    if (out / "index.csv").exists():
-        raise FileExistsError(f"{out} holds labels already: choose another folder or remove it")
+    refuse_labels(out)
     lines = _read(manifest, rules)
     teachers = load_teachers(weights, sizes)
     rows = []
@@ -167,13 +139,8 @@ def label_pictures(weights: Sequence[Path], manifest: Path, out: Path, *, rules:
             rows.append(_write(out, picture, masks, number) | {"source": line["source"], "patient": line[rules.group]})
     if not rows:
         raise ValueError(f"the teachers agree on none of {len(lines)} pictures: train them longer")
-    with (out / "index.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, COLUMNS)
-        table.writeheader()
-        table.writerows(rows)
-    _write_provenance(out, describe_labels(weights, sizes, manifest, rules))
     log.info("%d of %d pictures in %s", len(rows), len(lines), out)
-    return out / "index.csv"
+    return write_labels(out, rows, describe_labels(weights, sizes, manifest, rules))
 
 
 def describe_labels(weights: Sequence[Path], sizes: Sequence[int], manifest: Path, rules: Rules) -> dict[str, Any]:
@@ -192,19 +159,14 @@ def describe_labels(weights: Sequence[Path], sizes: Sequence[int], manifest: Pat
     }
 
 
-def _write_provenance(out: Path, content: dict[str, Any]) -> None:
-    (out / LABELS).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
 def _read(manifest: Path, rules: Rules) -> list[dict[str, str]]:
-    with manifest.open(newline="", encoding="utf-8") as file:
-        lines = list(csv.DictReader(file))
     named = {rules.group, *(one.column for one in (*rules.healthy, *rules.unlikely, *rules.exclude))}
-    missing = sorted(name for name in {"image", "source", *named} if not lines or name not in lines[0])
-    if missing:
-        raise ValueError(f"{manifest} lacks the columns {', '.join(missing)}")
+    lines = read_table(manifest, sorted({"image", "source", *named}))
     kept = [line for line in lines if not _any(rules.exclude, line)]
-    return [line for line in kept if _any(rules.healthy, line) or not rules.only_healthy]
+    taken = [line for line in kept if _any(rules.healthy, line) or not rules.only_healthy]
+    if not taken:
+        raise ValueError(f"{manifest} has no picture that --healthy, --only-healthy and --exclude leave")
+    return taken
 
 
 def _any(conditions: Sequence[Condition], line: dict[str, str]) -> bool:
@@ -222,11 +184,10 @@ def _masks(agreement: Agreement, line: dict[str, str], rules: Rules) -> tuple[By
 
 
 def _write(out: Path, picture: Path, masks: tuple[ByteImage, ByteImage], number: int) -> dict[str, object]:
-    files = [out / kind / f"{number:05d}_{picture.stem}.png" for kind in ("lesion", "lung")]
-    for file, mask in zip(files, masks, strict=True):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(bytes(cv2.imencode(".png", mask)[1]))
-    lesion, lung = (file.relative_to(out).as_posix() for file in files)
+    lesion, lung = (
+        write_picture(out, f"{kind}/{number:05d}_{picture.stem}.png", mask)
+        for kind, mask in zip(("lesion", "lung"), masks, strict=True)
+    )
     return {"image": str(picture.resolve()), "mask": lesion, "lung": lung, "slice": number, "split": "train"}
 
 

@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from model.findings import LUNG_THRESHOLD
-from model.network import DEFAULT, build_network
+from model.network import DEFAULT, build_network, load_into
 from training.commands import sentences
 from training.data.augment import Augmentation, Crop, Warp, apply, draw
 from training.data.dataset import DATA_FOLDER, encode, read_manifest, read_sample
 from training.data.sample import Sample
 from training.data.splits import split_rows
-from training.measures.metrics import NO_PIXELS, Overlap, overlap
+from training.measures.metrics import NO_PIXELS, Overlap, called_share, overlap
 from training.measures.results import CLEAN_SHARE
 
 log = logging.getLogger(__name__)
@@ -65,8 +65,7 @@ def measure(network: keras.Model, samples: Sequence[Sample], *, threshold: float
             if truth[..., 0].any():
                 dices.append(pair.dice)
             else:
-                area = np.count_nonzero(called | (answer[..., 1] >= LUNG_THRESHOLD))
-                clean.append(np.count_nonzero(called) <= CLEAN_SHARE * area)
+                clean.append(called_share(called, answer[..., 1] >= LUNG_THRESHOLD) <= CLEAN_SHARE)
     mean_dice, clean_share = (float(np.mean(values)) if values else float("nan") for values in (dices, clean))
     return {"dice": lesion.dice, "slice_dice": mean_dice, "lung_dice": lung.dice, "clean": clean_share}
 
@@ -86,7 +85,7 @@ def measure_run(workdir: Path, data: Path) -> dict[str, Any]:
     config = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
     size = config["stages"][-1]["size"]
     network = build_network(arch=config.get("arch", DEFAULT), size=size, mixed_bfloat16=config["mixed_bfloat16"])
-    network.load_weights(workdir / "best.weights.h5")
+    load_into(network, workdir / "best.weights.h5")
     _, rows = split_rows(read_manifest(data / config["manifest"]), config.get("hold_out"))
     samples = [read_sample(row) for row in tqdm(rows, unit="slice", disable=None)]
     figures = {"plain": measure(network, samples)}

@@ -7,7 +7,6 @@ python -m training.screen --manifest ../shared/data/ct-extra/index.csv --only pa
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import logging
 from collections.abc import Sequence
@@ -20,9 +19,9 @@ from tqdm import tqdm
 from model.engine import SHIPPED_WEIGHTS, Engine
 from training.commands import sentences
 from training.data.dataset import describe_manifest, read_gray
+from training.data.tables import Condition, parse_condition, read_table
 from training.learning.networks import load_any, reader
 from training.measures.finding import CANDIDATES, FINDING_SCORE, auc
-from training.pseudo import Condition, parse_condition
 
 log = logging.getLogger(__name__)
 
@@ -68,13 +67,8 @@ def read_labels(manifest: Path, only: Sequence[Condition], present: Condition) -
     ------
     ValueError : a column is missing, or no line is left.
     """
-    with manifest.open(newline="", encoding="utf-8") as file:
-        lines = list(csv.DictReader(file))
     named = {"image", present.column, *(condition.column for condition in only)}
-    missing = sorted(name for name in named if not lines or name not in lines[0])
-    if missing:
-        raise ValueError(f"{manifest} lacks the columns {', '.join(missing)}")
-    kept = [line for line in lines if all(condition.holds(line) for condition in only)]
+    kept = [line for line in read_table(manifest, sorted(named)) if all(condition.holds(line) for condition in only)]
     if not kept:
         raise ValueError(f"{manifest} has no line with {', '.join(f'{one.column}={one.value}' for one in only)}")
     return [manifest.parent / line["image"] for line in kept], [present.holds(line) for line in kept]

@@ -51,7 +51,7 @@ def test_it_does_not_write_over_masks(manifest: Path, tmp_path: Path, capsys: py
     with pytest.raises(SystemExit) as stopped:
         main(command)
     assert stopped.value.code == 1
-    assert "holds masks already" in capsys.readouterr().err
+    assert "holds labels already" in capsys.readouterr().err
 
 
 def test_it_refuses_a_manifest_in_which_all_lungs_are_drawn(manifest: Path, tmp_path: Path) -> None:

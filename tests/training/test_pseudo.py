@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import argparse
 import csv
 import hashlib
 import json
@@ -15,7 +14,7 @@ from training import pseudo
 from training.data.dataset import read_manifest, read_sample
 from training.data.sample import UNKNOWN
 from training.learning.teachers import Agreement
-from training.pseudo import Condition, judge, label_lesion, label_lung, main, parse_condition
+from training.pseudo import judge, label_lesion, label_lung, main
 
 WELL, ILL, FAINT = 60, 200, 130
 
@@ -110,15 +109,6 @@ def test_little_is_taken_for_none_where_lesions_are_not_expected() -> None:
     assert judge(many, lung, unlikely=True) is many
 
 
-def test_a_condition_is_a_column_and_its_value() -> None:
-    assert parse_condition("label=non-covid") == Condition("label", "non-covid")
-    assert parse_condition("note=a=b").holds({"note": "a=b"})
-    assert not parse_condition("note=").holds({"note": "a"})
-    for text in ("label", "=3"):
-        with pytest.raises(argparse.ArgumentTypeError, match="must be COLUMN=VALUE"):
-            parse_condition(text)
-
-
 def answer(image: np.ndarray[Any, Any]) -> Agreement:
     """The lung is what is not 0; bright is lesion, and what lies between is in doubt."""
     lesion = np.where(image == ILL, 1.0, np.where(image == FAINT, 0.25, 0.0))
@@ -201,7 +191,7 @@ def test_the_surely_healthy_may_be_all_that_is_taken(pictures: Path, tmp_path: P
     ("more", "sentence"),
     [
         (["--healthy", "ill=0"], "lacks the columns ill"),
-        (["--exclude", "source=web"], "the teachers agree on none of 0 pictures"),
+        (["--exclude", "source=web"], "no picture that --healthy, --only-healthy and --exclude leave"),
     ],
 )
 def test_what_is_wrong_is_said_with_status_1(

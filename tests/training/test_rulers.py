@@ -24,9 +24,6 @@ class Bright:
     def predict_on_batch(self, batch: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return np.concatenate([batch > 0.7, (batch < 0.5) | (batch > 0.7)], axis=-1).astype(np.float32)
 
-    def load_weights(self, file: Path) -> None:
-        assert file.name == "best.weights.h5"
-
 
 def well() -> Sample:
     sample = draw_sample(0)
@@ -70,7 +67,9 @@ def test_a_picture_is_the_same_each_time_and_another_for_each_slice() -> None:
 
 
 def test_the_command_adds_a_row_for_each_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
     monkeypatch.setattr(rulers, "build_network", lambda *, arch, size, mixed_bfloat16: Bright())
+    monkeypatch.setattr(rulers, "load_into", lambda network, weights: loaded.append(weights.parent.name))
     write_data(tmp_path, train=6, val=2)
     stage = Stage(size=64, epochs=1, batch_size=2, learning_rate=1e-3)
     for name, hold_out in (("a", "fold=1/3"), ("b", None)):
@@ -83,6 +82,7 @@ def test_the_command_adds_a_row_for_each_run(tmp_path: Path, monkeypatch: pytest
     with (tmp_path / "rulers.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["run"], row["held_out"], row["slices"]) for row in rows] == [("a", "fold=1/3", "2"), ("b", "val", "2")]
+    assert loaded == ["a", "b"]
     assert all(float(row["plain_dice"]) == 1.0 for row in rows)
 
 

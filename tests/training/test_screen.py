@@ -9,7 +9,7 @@ import pytest
 from tests.training.drawn import write_png
 from tests.training.stub import BrightEngine
 from training import screen as screening
-from training.pseudo import Condition
+from training.data.tables import Condition
 from training.screen import main, read_labels, screen
 
 

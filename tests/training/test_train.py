@@ -66,6 +66,12 @@ def train_until(workdir: Path, data: Path, interrupt: Interrupt, *, position: in
     next(one for one in callbacks if isinstance(one, keras.callbacks.CSVLogger)).csv_file.close()
 
 
+def write_config(folder: Path) -> Path:
+    file = folder / "config.toml"
+    file.write_text('manifest = "index.csv"\n[[stages]]\nsize = 32\nepochs = 1\nbatch_size = 2\nlearning_rate = 1e-3\n')
+    return file
+
+
 def epochs(rows: Sequence[dict[str, str]]) -> list[str]:
     return [row["epoch"] for row in rows]
 
@@ -255,11 +261,7 @@ def test_it_refuses_data_without_validation(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("small_network")
 def test_the_command_trains(data: Path, tmp_path: Path) -> None:
-    config = tmp_path / "config.toml"
-    config.write_text(
-        'manifest = "index.csv"\n[[stages]]\nsize = 32\nepochs = 1\nbatch_size = 2\nlearning_rate = 1e-3\n'
-    )
-    workdir = tmp_path / "run"
+    config, workdir = write_config(tmp_path), tmp_path / "run"
     main(["--config", str(config), "--workdir", str(workdir), "--data", str(data), "--verbose", "0"])
     assert (workdir / "best.weights.h5").exists()
     assert json.loads((workdir / "config.json").read_text())["stages"][0]["size"] == 32
@@ -315,11 +317,7 @@ def test_the_command_says_what_is_wrong_in_a_sentence(tmp_path: Path, capsys: py
 
 @pytest.mark.usefixtures("small_network")
 def test_architecture_and_loss_can_be_named_on_the_command_line(data: Path, tmp_path: Path) -> None:
-    config = tmp_path / "config.toml"
-    config.write_text(
-        'manifest = "index.csv"\n[[stages]]\nsize = 32\nepochs = 1\nbatch_size = 2\nlearning_rate = 1e-3\n'
-    )
-    run = tmp_path / "run"
+    config, run = write_config(tmp_path), tmp_path / "run"
     command = ["--config", str(config), "--workdir", str(run), "--data", str(data), "--verbose", "0"]
     main([*command, "--arch", "unet-small", "--loss", "focal-tversky"])
     written = json.loads((run / "config.json").read_text())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from training.convert.dicom import series_files
+from training.data.tables import read_table
 
 log = logging.getLogger(__name__)
 
@@ -126,15 +126,10 @@ def read_patients(file: Path, stems: Iterable[str]) -> dict[str, Patient]:
         is in two splits.
     """
     patients: dict[str, Patient] = {}
-    # Spreadsheets put a byte order mark before the first column.
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        reader = csv.DictReader(lines)
-        if not {"stem", "patient", "split"} <= set(reader.fieldnames or []):
-            raise ValueError(f"{file} must have the columns stem, patient, split, got {reader.fieldnames}")
-        for line in reader:
-            if line["stem"] in patients:
-                raise ValueError(f"{file} names {line['stem']!r} twice")
-            patients[line["stem"]] = Patient(line["patient"], line["split"])
+    for line in read_table(file, ("stem", "patient", "split")):
+        if line["stem"] in patients:
+            raise ValueError(f"{file} names {line['stem']!r} twice")
+        patients[line["stem"]] = Patient(line["patient"], line["split"])
     _check_patients(file, patients, set(stems))
     return patients
 

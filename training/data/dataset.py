@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,15 +17,12 @@ from training.data.augment import Augmentation, apply, draw
 from training.data.mixture import Mixture
 from training.data.sample import UNKNOWN, Sample
 from training.data.strokes import ByteImage
+from training.data.tables import read_table
 
 DATA_FOLDER = Path(os.environ.get("GROUNDGLASS_DATA", "../shared/data"))
 """Where the scans lie; they are never part of the project."""
 
 COLUMNS = ("image", "mask", "lung", "source", "patient", "slice", "split")
-
-
-LABELS = "labels.json"
-"""Beside a manifest whose masks were not drawn: how they were made."""
 
 
 def describe_manifest(manifest: Path, data: Path = DATA_FOLDER) -> str:
@@ -51,6 +47,11 @@ class Row:
     split: str
     volume: str = ""
 
+    @property
+    def scan(self) -> tuple[str, str, str]:
+        """What slices of one scan have in common."""
+        return self.source, self.patient, self.volume
+
 
 def read_manifest(manifest: Path) -> list[Row]:
     """Read a CSV with the columns of COLUMNS; paths are relative to its folder.
@@ -60,12 +61,7 @@ def read_manifest(manifest: Path) -> list[Row]:
     FileNotFoundError : the manifest does not exist.
     ValueError : a column is missing, or one patient is in more than one split.
     """
-    with manifest.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
-        if missing:
-            raise ValueError(f"{manifest} lacks the columns {', '.join(missing)}")
-        rows = [_read_row(manifest.parent, line) for line in reader]
+    rows = [_read_row(manifest.parent, line) for line in read_table(manifest, COLUMNS)]
     _refuse_leaks(rows)
     return rows
 
@@ -126,17 +122,13 @@ def read_scans(rows: Sequence[Row]) -> list[Sample]:
     ValueError : a mask has another height or width than its slice.
     """
     plain = [read_sample(row) for row in rows]
-    order = sorted(range(len(rows)), key=lambda number: (_scan(rows[number]), rows[number].slice_index))
+    order = sorted(range(len(rows)), key=lambda number: (rows[number].scan, rows[number].slice_index))
     found = list(plain)
     for place, number in enumerate(order):
         around = [order[other] for other in range(max(0, place - 2), min(len(order), place + 3)) if other != place]
-        beside = [plain[other] for other in around if _scan(rows[other]) == _scan(rows[number])]
+        beside = [plain[other] for other in around if rows[other].scan == rows[number].scan]
         found[number] = replace(plain[number], beside=tuple(beside))
     return found
-
-
-def _scan(row: Row) -> tuple[str, str, str]:
-    return row.source, row.patient, row.volume
 
 
 def encode(sample: Sample, size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.engine import CHANNELS_BY_COUNT, Engine, EnsembleEngine, Identity, file_sha256, load_ensemble
+from model.engine import CHANNELS_BY_COUNT, Engine, Identity, file_sha256, join, load_ensemble
 from model.look import look, look_closely
 from model.network import DEFAULT, find_architecture, load_network
 from model.preprocess import INPUT_SIZE
@@ -56,7 +56,4 @@ def load_any(weights: Sequence[Path], *, arch: str = DEFAULT, size: int | None =
     size = size or find_architecture(arch).default_size
     if (arch, size) == (DEFAULT, INPUT_SIZE):
         return load_ensemble(weights)
-    if not weights:
-        raise ValueError("weights is empty: name at least one file")
-    members = [TrainedEngine(file, arch=arch, size=size) for file in weights]
-    return members[0] if len(members) == 1 else EnsembleEngine(members)
+    return join([TrainedEngine(file, arch=arch, size=size) for file in weights])

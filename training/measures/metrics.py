@@ -101,6 +101,21 @@ def overlap(truth: NDArray[np.bool_], prediction: NDArray[np.bool_]) -> Overlap:
     return Overlap(both, called - both, there - both, truth.size - called - there + both)
 
 
+def called_share(called: NDArray[np.bool_], lung: NDArray[np.bool_]) -> float:
+    """Return which share of the predicted lung is called lesion; 0.0 where neither is predicted.
+
+    Lesion counts as lung, as in model.findings: what is called outside the lung counts as well. The predicted lung
+    is taken since slices without lesion may have no lung mask.
+
+    called, lung : (H, W) bool, as predicted.
+
+    >>> called_share(np.array([[True, False, False]]), np.array([[False, True, False]]))
+    0.5
+    """
+    area = int(np.count_nonzero(called | lung))
+    return int(np.count_nonzero(called)) / area if area else 0.0
+
+
 def _ratio(numerator: int, denominator: int) -> float:
     return numerator / denominator if denominator else float("nan")
 

@@ -54,7 +54,7 @@ def test_patients_are_read_from_a_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "sentence"),
     [
-        ("stem,patient\na,jo", "must have the columns stem, patient, split"),
+        ("stem,patient\na,jo", "lacks the columns split"),
         ("stem,patient,split\na,jo,train", "and the scans differ in: b. Each scan needs one row"),
         ("stem,patient,split\na,jo,train\nb,jo,train\nd,x,val", "differ in: d"),
         ("stem,patient,split\na,jo,train\na,jo,train\nb,x,val", "names 'a' twice"),

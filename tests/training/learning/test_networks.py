@@ -62,5 +62,5 @@ def test_several_networks_are_averaged(weights: Path, tmp_path: Path) -> None:
 
 
 def test_no_weights_are_refused() -> None:
-    with pytest.raises(ValueError, match="weights is empty"):
+    with pytest.raises(ValueError, match="at least one file of weights"):
         load_any([], arch="unet-small")
