@@ -28,14 +28,15 @@ def fill_card(card: Path, workdirs: Sequence[Path], report: Path, *, data: Path 
     Parameters
     ----------
     card : the .json that `training.export` wrote.
-    workdirs : folders of the training runs in order; each began with the weights of the one before.
+    workdirs : folders of the training runs and soups in order, each after those whose weights it began with; the
+        last one is what was exported.
     report : folder with the report.json of the exported weights on the last run's own validation patients.
     data : folder that the runs' manifest is relative to.
 
     Raises
     ------
-    ValueError : the runs are no chain, or the report is of other weights than the card's, or of another manifest or
-        split than the last run's.
+    ValueError : a run is missing, out of order or led to no other; or the report is of other weights than the card's,
+        or of another manifest or split than the last run's.
     """
     content = json.loads(card.read_text(encoding="utf-8"))
     runs = [describe_run(workdir) for workdir in workdirs]
@@ -57,8 +58,11 @@ def fill_card(card: Path, workdirs: Sequence[Path], report: Path, *, data: Path 
 
 
 def describe_run(workdir: Path) -> dict[str, Any]:
-    """Return a run's configuration, the further slices that it was given, and its epochs."""
+    """Return a run's configuration, the further slices that it was given, and its epochs; of a soup what went in."""
     config = json.loads((workdir / "config.json").read_text(encoding="utf-8"))
+    if "soup" in config:
+        # The rest of it is a copy from the last run that went in; see training.soup.
+        return {"config": {name: config[name] for name in ("manifest", "soup")}, "further_slices": [], "epochs": []}
     further = [_describe_further(Path(extra["manifest"])) for extra in config.get("extra", [])]
     return {"config": config, "further_slices": further, "epochs": describe_epochs(workdir)}
 
@@ -76,12 +80,25 @@ def _describe_further(manifest: Path) -> dict[str, Any]:
 
 
 def _refuse_gaps(workdirs: Sequence[Path], runs: Sequence[dict[str, Any]]) -> None:
-    """Raise where a run did not begin with the weights of the run before."""
-    for number, (workdir, run) in enumerate(zip(workdirs, runs, strict=True)):
-        begun = run["config"].get("start_from")
-        expected = workdirs[number - 1] / "best.weights.h5" if number else None
-        if (begun and Path(begun).resolve()) != (expected and expected.resolve()):
-            raise ValueError(f"{workdir} began with {begun}, not with {expected}: name all runs in their order")
+    """Raise where weights that a run began with come from no run named before it, or a run led to no later one."""
+    waiting: list[Path] = []
+    known: set[Path] = set()
+    for workdir, run in zip(workdirs, runs, strict=True):
+        begun = [weights.resolve() for weights in _origins(run["config"])]
+        for weights in begun:
+            if weights not in known:
+                raise ValueError(f"{workdir} began with {weights}, of no run before it: name all runs in their order")
+        waiting = [weights for weights in waiting if weights not in begun]
+        waiting.append((workdir / "best.weights.h5").resolve())
+        known.add(waiting[-1])
+    if len(waiting) > 1:
+        raise ValueError(f"{waiting[0]} went into no later run: name only the runs that led to {workdirs[-1]}")
+
+
+def _origins(config: dict[str, Any]) -> list[Path]:
+    """Return the weights that a run began with, or that went into a soup."""
+    begun = config.get("start_from")
+    return [Path(weights) for weights in config.get("soup", [begun] if begun else [])]
 
 
 def describe_data(rows: Sequence[Row], manifest: str) -> dict[str, Any]:

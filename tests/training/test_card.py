@@ -114,3 +114,24 @@ def test_a_run_that_is_left_out_is_noticed(card: Path, workdir: Path, second: Pa
         fill_card(card, [second], write_report(data), data=data)
     with pytest.raises(ValueError, match="name all runs in their order"):
         fill_card(card, [second, workdir], write_report(data), data=data)
+
+
+def test_a_run_that_led_nowhere_is_noticed(card: Path, workdir: Path, second: Path, data: Path) -> None:
+    (second / "config.json").write_text('{"manifest": "index.csv"}')
+    with pytest.raises(ValueError, match="run/best.weights.h5 went into no later run"):
+        fill_card(card, [workdir, second], write_report(data), data=data)
+
+
+def test_a_soup_follows_the_runs_that_went_in(
+    card: Path, workdir: Path, second: Path, data: Path, tmp_path: Path
+) -> None:
+    soup = tmp_path / "soup"
+    soup.mkdir()
+    shares = {str(folder / "best.weights.h5"): 1.0 for folder in (workdir, second)}
+    copied = json.loads((second / "config.json").read_text())
+    (soup / "config.json").write_text(json.dumps(copied | {"soup": shares}))
+    fill_card(card, [workdir, second, soup], write_report(data), data=data)
+    last = json.loads(card.read_text())["training"][-1]
+    assert last == {"config": {"manifest": "index.csv", "soup": shares}, "further_slices": [], "epochs": []}
+    with pytest.raises(ValueError, match="name all runs in their order"):
+        fill_card(card, [second, soup], write_report(data), data=data)
