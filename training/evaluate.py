@@ -120,10 +120,7 @@ def read_stages(workdirs: Sequence[Path], weights: Path) -> dict[str, Stage]:
             for workdir in workdirs
             for folder in sorted(workdir.glob("stage*-*"))
         }
-    training = read_card(weights).get("training", [])
-    # The first cards told of one run instead of a list of them, and without the epochs' figures.
-    runs = training if isinstance(training, list) else [training]
-    stages = [stage for run in runs for stage in run["epochs"] if "history" in stage]
+    stages = [stage for run in read_card(weights).get("training", []) for stage in run["epochs"]]
     return {f"{number}: {stage['stage']}": stage["history"] for number, stage in enumerate(stages, start=1)}
 
 

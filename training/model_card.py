@@ -1,32 +1,76 @@
-"""report.json -> the figures of MODEL_CARD.md, which stand between two comments.
+"""report.json and the card of the weights -> what stands between comments in MODEL_CARD.md and README.md.
 
-python -m training.model_card --report docs/report/report.json --labels docs/report/slice-labels.json \\
-    --card MODEL_CARD.md
+python -m training.model_card --report docs/report/report.json --labels docs/report/slice-labels.json
+
+A document holds any of the blocks of `blocks`, each between <!-- NAME: begin --> and <!-- NAME: end -->.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from model.engine import SHIPPED_WEIGHTS, read_card
 from training.commands import sentences
+from training.measures.results import CLEAN_SHARE
+from training.report.lineage import data_table, training_tables
 from training.report.markdown import (
+    DASH,
     EMPTY_MASK_RULE,
     groups_table,
     headline_table,
+    interval,
     reading,
     three_digits,
     trust_sentences,
 )
 
-BEGIN = "<!-- figures: begin -->"
-END = "<!-- figures: end -->"
-
 REPORT = Path("docs/report/report.json")
-CARD = Path("MODEL_CARD.md")
+DOCUMENTS = (Path("MODEL_CARD.md"), Path("README.md"))
+
+
+def blocks(
+    report: Mapping[str, Any], weights_card: Mapping[str, Any], labels: Mapping[str, Any] | None = None
+) -> dict[str, str]:
+    """Return what stands between the comments, by name.
+
+    Parameters
+    ----------
+    report : what `training.evaluate` wrote.
+    weights_card : what `training.export` and `training.card` wrote; its blocks are left out where it tells nothing.
+    labels : what `training.screen` wrote, if anything.
+
+    Raises
+    ------
+    ValueError : report, card and labels are of different weights.
+    """
+    if report["sha256"] not in weights_card["sha256"].values():
+        raise ValueError(
+            f"the card is of {weights_card['model_id']}, the report of {report['model_id']}: measure again"
+        )
+    found = {"figures": figures_block(report, labels), "summary": summary_block(report)}
+    if "data" in weights_card and "training" in weights_card:
+        found |= {"data": data_table(weights_card), "training": training_tables(weights_card)}
+    return found
+
+
+def summary_block(report: Mapping[str, Any]) -> str:
+    """Return the sentences that stand where the figures would be too many."""
+    overall = report["overall"]["all"]
+    dices = [found["lesion_dice"] for found in report["by_patient"].values() if found["lesion_dice"] is not None]
+    clean = DASH if overall["clean_share"] is None else f"{100 * overall['clean_share']:.0f} %"
+    lesion, lung, auc = (three_digits(overall[name]) for name in ("lesion_dice", "lung_dice", "finding_auc"))
+    return (
+        f"On {report['slices']} slices of the {report['patients']} validation patients, none of whom it was trained "
+        f"on: lesion Dice **{lesion}**, by patient {interval([min(dices, default=None), max(dices, default=None)])}; "
+        f"lung Dice **{lung}**, both pooled. Of the slices without lesion, {clean} have at most "
+        f"{100 * CLEAN_SHARE:g} % of the lung called lesion. Slices with and without lesion are told apart with an AUC "
+        f"of {auc}."
+    )
 
 
 def figures_block(report: Mapping[str, Any], labels: Mapping[str, Any] | None = None) -> str:
@@ -62,32 +106,43 @@ def _labels_sentence(labels: Mapping[str, Any], report: Mapping[str, Any]) -> st
     )
 
 
-def refresh(card: str, report: Mapping[str, Any], labels: Mapping[str, Any] | None = None) -> str:
-    """Return the text of a card with new figures.
+def refresh(document: str, found: Mapping[str, str]) -> str:
+    """Return the text of a document with new blocks.
 
     Raises
     ------
-    ValueError : the comments are missing or in the wrong order, or report and labels are of different weights.
+    ValueError : it has no block, or one that is not closed or not known.
     """
-    before, begin, rest = card.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the card lacks {BEGIN!r} followed by {END!r}: put both where its figures belong")
-    return f"{before}{BEGIN}\n{figures_block(report, labels)}\n{END}{after}"
+    names = re.findall(r"<!-- (\w+): begin -->", document)
+    if not names:
+        raise ValueError(f"the document has no block: put <!-- {next(iter(found))}: begin --> where one belongs")
+    for name in names:
+        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+        before, _, rest = document.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not closed or name not in found:
+            raise ValueError(f"{begin} must be followed by {end} and be one of {', '.join(found)}")
+        document = f"{before}{begin}\n{found[name]}\n{end}{after}"
+    return document
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line and refresh the card."""
-    parser = argparse.ArgumentParser(prog="python -m training.model_card", description="Refresh the card's figures.")
-    parser.add_argument("--report", type=Path, default=REPORT, help="a report.json (default: %(default)s)")
-    parser.add_argument("--card", type=Path, default=CARD, help="the card (default: %(default)s)")
-    parser.add_argument("--labels", type=Path, help="what training.screen wrote")
+    """Read the command line and refresh the documents; what is wrong goes to standard error, with status 1."""
+    parser = argparse.ArgumentParser(prog="python -m training.model_card", description="Refresh figures in documents.")
+    add = parser.add_argument
+    add("--report", type=Path, default=REPORT, help="a report.json (default: %(default)s)")
+    add("--labels", type=Path, help="what training.screen wrote")
+    add("--weights", type=Path, default=SHIPPED_WEIGHTS, help="whose card is told (default: the shipped ones)")
+    add("--document", type=Path, nargs="+", default=DOCUMENTS, help="default: MODEL_CARD.md and README.md")
     options = parser.parse_args(arguments)
     with sentences(parser):
         report = json.loads(options.report.read_text(encoding="utf-8"))
         labels = json.loads(options.labels.read_text(encoding="utf-8")) if options.labels else None
-        card = refresh(options.card.read_text(encoding="utf-8"), report, labels)
-    options.card.write_text(card, encoding="utf-8")
+        found = blocks(report, read_card(options.weights), labels)
+        # All are made before the first is written: either all are refreshed or none.
+        texts = [refresh(document.read_text(encoding="utf-8"), found) for document in options.document]
+        for document, text in zip(options.document, texts, strict=True):
+            document.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,12 +3,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from model.engine import SHIPPED_WEIGHTS, file_sha256
+from model.engine import SHIPPED_WEIGHTS, file_sha256, read_card
 from tests.training.stub import result
-from training.model_card import BEGIN, CARD, END, REPORT, figures_block, main, refresh
+from training.model_card import DOCUMENTS, REPORT, blocks, figures_block, main, refresh, summary_block
 from training.report.build import Evaluation, write_report
 
 ROOT = Path(__file__).parents[2]
@@ -16,9 +17,11 @@ SHIPPED = json.loads((ROOT / REPORT).read_text(encoding="utf-8"))
 LABELS = json.loads((ROOT / "docs" / "report" / "slice-labels.json").read_text(encoding="utf-8"))
 
 
-def test_the_card_says_what_the_report_says() -> None:
-    card = (ROOT / CARD).read_text(encoding="utf-8")
-    assert refresh(card, SHIPPED, LABELS) == card, "run make report, or python -m training.model_card"
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_documents_say_what_report_and_card_say(name: Path) -> None:
+    document = (ROOT / name).read_text(encoding="utf-8")
+    found = blocks(SHIPPED, read_card(SHIPPED_WEIGHTS), LABELS)
+    assert refresh(document, found) == document, "run make report, or python -m training.model_card"
 
 
 def test_the_report_is_of_the_shipped_weights() -> None:
@@ -35,23 +38,72 @@ def test_the_committed_report_shows_no_scan_and_no_path_of_a_machine() -> None:
         assert not re.search(r"[\"'( ]/(home|work|tmp|root|Users)/", content)
 
 
-def test_figures_stand_between_the_comments(tmp_path: Path) -> None:
+@pytest.fixture
+def report(tmp_path: Path) -> dict[str, Any]:
     about = {"model_id": "m", "sha256": "s", "weights": "w", "manifest": "i.csv", "split": "val", "threshold": 0.5}
     about |= {"architecture": "unet", "size": 256, "quality": False}
     results = [result(number, patient=f"p{number}", missed_rows=number, disagreement=number / 9) for number in range(4)]
-    report = write_report(Evaluation(about, results), tmp_path)
-    (tmp_path / "card.md").write_text(f"# Card\n\n{BEGIN}\noutdated\n{END}\n\nEnd\n", encoding="utf-8")
-    main(["--report", str(tmp_path / "report.json"), "--card", str(tmp_path / "card.md")])
-    card = (tmp_path / "card.md").read_text(encoding="utf-8")
-    assert card == f"# Card\n\n{BEGIN}\n{figures_block(report)}\n{END}\n\nEnd\n"
-    assert "| Lesion Dice, pooled |" in card
-    assert "outdated" not in card
+    return write_report(Evaluation(about, results), tmp_path)
 
 
-@pytest.mark.parametrize("card", ["# Card\n", f"{BEGIN}\n", f"{END}\n{BEGIN}\n"])
-def test_it_refuses_a_card_without_the_comments(card: str) -> None:
-    with pytest.raises(ValueError, match="the card lacks"):
-        refresh(card, SHIPPED)
+def block(name: str, content: str) -> str:
+    return f"<!-- {name}: begin -->\n{content}\n<!-- {name}: end -->"
+
+
+def test_blocks_stand_between_their_comments(tmp_path: Path, report: dict[str, Any]) -> None:
+    (tmp_path / "w.json").write_text('{"model_id": "m", "sha256": {"w.bin": "s"}}', encoding="utf-8")
+    documents = [tmp_path / "card.md", tmp_path / "readme.md"]
+    documents[0].write_text(f"# Card\n\n{block('figures', 'old')}\n\n{block('summary', 'old')}\n", encoding="utf-8")
+    documents[1].write_text(f"{block('summary', 'old')}\nEnd", encoding="utf-8")
+    command = ["--report", str(tmp_path / "report.json"), "--weights", str(tmp_path / "w.xml")]
+    main([*command, "--document", *map(str, documents)])
+    figures, summary = block("figures", figures_block(report)), block("summary", summary_block(report))
+    assert documents[0].read_text(encoding="utf-8") == f"# Card\n\n{figures}\n\n{summary}\n"
+    assert documents[1].read_text(encoding="utf-8") == f"{summary}\nEnd"
+    assert "| Lesion Dice, pooled |" in figures
+
+
+def test_the_summary_has_the_figures_of_the_report(report: dict[str, Any]) -> None:
+    report["overall"]["all"] |= {"lesion_dice": 0.8, "lung_dice": 0.97, "clean_share": 0.9434, "finding_auc": None}
+    report["by_patient"] = {name: {"lesion_dice": dice} for name, dice in (("a", 0.7), ("b", 0.9), ("c", None))}
+    text = summary_block(report)
+    assert text.startswith("On 4 slices of the 4 validation patients")
+    for part in ("Dice **0.800**, by patient 0.700 to 0.900", "lung Dice **0.970**", "94 % have", "AUC of –."):
+        assert part in text
+
+
+def test_nothing_is_written_where_one_document_cannot_be_refreshed(
+    tmp_path: Path, report: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "w.json").write_text('{"model_id": "m", "sha256": {"w.bin": "s"}}', encoding="utf-8")
+    good, bad = tmp_path / "good.md", tmp_path / "bad.md"
+    good.write_text(block("figures", "old"), encoding="utf-8")
+    bad.write_text("# Card\n", encoding="utf-8")
+    command = ["--report", str(tmp_path / "report.json"), "--weights", str(tmp_path / "w.xml")]
+    with pytest.raises(SystemExit) as stopped:
+        main([*command, "--document", str(good), str(bad)])
+    assert stopped.value.code == 1
+    assert "has no block" in capsys.readouterr().err
+    assert good.read_text(encoding="utf-8") == block("figures", "old")
+
+
+@pytest.mark.parametrize(
+    ("document", "sentence"),
+    [
+        ("# Card\n", "has no block"),
+        ("<!-- figures: begin -->\n", "must be followed by"),
+        ("<!-- figures: end -->\n<!-- figures: begin -->", "must be followed by"),
+        (block("other", ""), "be one of figures, summary"),
+    ],
+)
+def test_it_refuses_a_document_without_whole_blocks(document: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        refresh(document, {"figures": "new", "summary": "new"})
+
+
+def test_it_refuses_the_card_of_other_weights(report: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="the card is of other, the report of m"):
+        blocks(report, {"model_id": "other", "sha256": {"other.bin": "x"}})
 
 
 def test_slices_known_by_label_stand_in_the_card() -> None:
@@ -66,7 +118,7 @@ def test_slices_known_by_label_stand_in_the_card() -> None:
         "score": "smoothed_peak",
         "auc": {"called_area": 0.5, "smoothed_peak": 0.9167},
     }
-    block = figures_block(SHIPPED, labels)
-    assert "`extra.csv`, patient=p1, 3 slices with (`infection=1`) and 4 without: AUC 0.917." in block
+    text = figures_block(SHIPPED, labels)
+    assert "`extra.csv`, patient=p1, 3 slices with (`infection=1`) and 4 without: AUC 0.917." in text
     with pytest.raises(ValueError, match="measure again"):
         figures_block(SHIPPED, labels | {"sha256": "other"})
