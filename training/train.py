@@ -251,9 +251,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--verbose", type=int, default=1, choices=(0, 1, 2), help="1: progress bar, 2: line per epoch")
     parser.add_argument("--arch", choices=sorted(ARCHITECTURES), help="in place of the configuration's")
     parser.add_argument("--loss", choices=sorted(LOSSES), help="in place of the configuration's")
+    parser.add_argument("--hold-out", metavar="WHO", help="who validates, as source=NAME or fold=K/N, in its place too")
+    parser.add_argument("--start-from", metavar="WEIGHTS", help="weights to begin with, in its place too")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    instead = {name: value for name in ("arch", "loss") if (value := getattr(options, name)) is not None}
+    named = {name: getattr(options, name) for name in ("arch", "loss", "hold_out", "start_from")}
+    instead = {name: value for name, value in named.items() if value is not None}
     with sentences(parser):
         config = replace(read_config(options.config), **instead)
         train(config, options.workdir, data=options.data, resume=options.resume, verbose=options.verbose)

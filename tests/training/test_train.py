@@ -322,3 +322,14 @@ def test_architecture_and_loss_can_be_named_on_the_command_line(data: Path, tmp_
     main([*command, "--arch", "unet-small", "--loss", "focal-tversky"])
     written = json.loads((run / "config.json").read_text())
     assert (written["arch"], written["loss"]) == ("unet-small", "focal-tversky")
+
+
+@pytest.mark.usefixtures("small_network")
+def test_fold_and_beginning_can_be_named_on_the_command_line(data: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    command = ["--config", str(config), "--data", str(data), "--verbose", "0"]
+    main([*command, "--workdir", str(tmp_path / "base"), "--hold-out", "fold=1/2"])
+    begun = str(tmp_path / "base" / "best.weights.h5")
+    main([*command, "--workdir", str(tmp_path / "arm"), "--hold-out", "fold=1/2", "--start-from", begun])
+    written = json.loads((tmp_path / "arm" / "config.json").read_text())
+    assert (written["hold_out"], written["start_from"]) == ("fold=1/2", begun)
