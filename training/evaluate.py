@@ -109,10 +109,11 @@ def _compare(row: Row, sample: Sample, answer: FloatArray, *, threshold: float) 
     )
 
 
-def read_stages(workdirs: Sequence[Path], weights: Path) -> dict[str, Stage]:
+def read_stages(workdirs: Sequence[Path], weights: Sequence[Path]) -> dict[str, Stage]:
     """Return the epochs of each stage of some training runs, in order.
 
-    Without folders of runs they are those that the card beside the weights tells, if there is one.
+    Without folders of runs they are those that the card beside the weights tells, if there is one; of several weights
+    none, since they did not follow one another.
     """
     if workdirs:
         return {
@@ -120,7 +121,8 @@ def read_stages(workdirs: Sequence[Path], weights: Path) -> dict[str, Stage]:
             for workdir in workdirs
             for folder in sorted(workdir.glob("stage*-*"))
         }
-    stages = [stage for run in read_card(weights).get("training", []) for stage in run["epochs"]]
+    card = read_card(weights[0]) if len(weights) == 1 else {}
+    stages = [stage for run in card.get("training", []) for stage in run["epochs"]]
     return {f"{number}: {stage['stage']}": stage["history"] for number, stage in enumerate(stages, start=1)}
 
 
@@ -166,7 +168,7 @@ def measure(engine: Engine, rows: Sequence[Row], options: argparse.Namespace) ->
         robustness=measure_robustness(read, chosen, threshold=threshold) if chosen else None,
         robustness_slices=len(chosen),
         sanity=check_sanity(options.weights, results, threshold=threshold, arch=options.arch, size=engine.input_size),
-        stages=read_stages(options.workdir, options.weights[0]),
+        stages=read_stages(options.workdir, options.weights),
         panels=draw_panels(read, results, threshold=threshold) if options.pictures else (),
     )
 

@@ -1,14 +1,16 @@
 """Raw scans and masks -> paired slices and a manifest that training.data.dataset reads.
 
 python -m training.prepare volumes --scans ct --masks lesions --lungs lungs --source clinic-a --out data/clinic-a
-python -m training.prepare pictures --scans slices --masks masks --source clinic-b --out data/clinic-b
-python -m training.prepare pictures --folder clinic-c --source clinic-c --out data/clinic-c
+python -m training.prepare pictures --scans slices --masks masks --patients p.csv --source clinic-b --out data/clinic-b
+python -m training.prepare pictures --folder clinic-c --patients c.csv --source clinic-c --out data/clinic-c
 
 volumes    NIfTI files, or folders with a DICOM series each, in Hounsfield units: cut into axial slices as displayed, in
            the window of training.convert.volumes; their masks are NIfTI files
 pictures   pictures of 8 bit: taken as they are; --folder names one that holds frames/ and masks/
 
 Scans and masks belong together where their names agree but for the ending; a file without its partner is an error.
+Volumes are patients of their own unless --patients says otherwise. What is a patient among pictures, their names do not
+tell, and neighbouring slices of one patient must not stand on both sides of the split: say so by --patients.
 OUT/prepare.json says how the slices were made. OUT/index.csv is written last, once all of them are there.
 """
 
@@ -26,6 +28,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from training.commands import sentences
 from training.convert.pairing import Patient, Scan, draw_patients, pair, read_patients
 from training.convert.scans import read_pictures, read_volumes
 from training.convert.shaping import CLIP_LIMIT, TILES, shape
@@ -144,11 +147,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _check(options, parser)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     recipe = Recipe(options.kind, options.source, tuple(options.lesion_labels), options.clahe, options.crop_lungs)
-    try:
+    with sentences(parser):
         scans = _pair(options)
         prepare(scans, _patients(options, scans), options.out, recipe)
-    except (ValueError, OSError) as exc:
-        parser.exit(1, f"{exc}\n")
 
 
 def _check(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
@@ -157,6 +158,12 @@ def _check(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None
         parser.error("--folder stands for --scans and --masks: name it or them")
     if not options.folder and not (options.scans and options.masks):
         parser.error("--scans and --masks are needed" + (", or --folder" if options.kind == "pictures" else ""))
+    told = options.patients or options.each_picture_a_patient or options.validation_share == 0.0
+    if options.kind == "pictures" and not told:
+        parser.error(
+            "which pictures are of one patient? Slices of one must not be on both sides of the split. Name a CSV with "
+            "--patients, or say --each-picture-a-patient, or --validation-share 0 where all are to train"
+        )
     if options.crop_lungs is not None and not options.lungs:
         parser.error("--crop-lungs needs lung masks: name their folder with --lungs")
 
@@ -187,8 +194,9 @@ def _parser() -> argparse.ArgumentParser:
         command = kinds.add_parser(kind, help=f"files that end in {', '.join(suffixes)}{series}")
         command.add_argument("--scans", type=Path, help="folder of the scans")
         command.add_argument("--masks", type=Path, help="folder of the lesion masks")
-        command.set_defaults(folder=None)
+        command.set_defaults(folder=None, each_picture_a_patient=False)
         if kind == "pictures":
+            command.add_argument("--each-picture-a-patient", action="store_true", help="no two are of one patient")
             command.add_argument("--folder", type=Path, help="holds frames/ and masks/, instead of --scans and --masks")
         _add_options(command)
     return parser
@@ -199,7 +207,7 @@ def _add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, required=True, help="folder to write")
     command.add_argument("--source", required=True, help="name of the collection")
     command.add_argument("--lesion-labels", type=int, nargs="+", default=[], help="default: the only one but 0")
-    command.add_argument("--patients", type=Path, help="CSV: stem, patient, split; default: each scan a patient")
+    command.add_argument("--patients", type=Path, help="CSV: stem, patient, split; default: each volume a patient")
     command.add_argument("--validation-share", type=float, default=0.2, help="of patients (default: %(default)s)")
     command.add_argument("--seed", type=int, default=0, help="of the drawn split (default: %(default)s)")
     command.add_argument("--skip-orphans", action="store_true", help="list files without a partner and go on")

@@ -37,15 +37,16 @@ def screen(
 
     Returns
     -------
-    Numbers of slices with and without, and the area under the ROC curve of each score of training.measures.finding;
-    NaN where one kind is absent.
+    Numbers of slices with and without, and the area under the ROC curve of each score of training.measures.finding.
 
     Raises
     ------
-    ValueError : there is no picture, or not one truth for each.
+    ValueError : there is not one truth for each picture, or all are alike: there is nothing to tell apart.
     """
-    if not pictures or len(pictures) != len(present):
+    if len(pictures) != len(present):
         raise ValueError(f"each picture needs one truth, got {len(pictures)} pictures and {len(present)}")
+    if len(set(present)) < 2:
+        raise ValueError(f"of {len(pictures)} pictures {sum(present)} show a lesion: both kinds are needed")
     read = reader(engine, quality=quality)
     probabilities = (
         np.ascontiguousarray(read(read_gray(picture))[..., 0]) for picture in tqdm(pictures, unit="slice", disable=None)
@@ -89,8 +90,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with sentences(parser):
         pictures, present = read_labels(options.manifest, options.only, options.present)
         engine = load_any(options.weights)
+        # Before the long work: a folder that cannot be made should be known at once.
+        options.out.parent.mkdir(parents=True, exist_ok=True)
         found = screen(engine, pictures, present, quality=options.quality)
-    about = {
+        content = json.dumps(_describe(engine, options) | found, indent=2, allow_nan=False)
+        options.out.write_text(content + "\n", encoding="utf-8")
+        log.info("AUC %s on %d slices", found["auc"][FINDING_SCORE], len(pictures))
+
+
+def _describe(engine: Engine, options: argparse.Namespace) -> dict[str, Any]:
+    return {
         "model_id": engine.identity.model_id,
         "sha256": engine.identity.sha256,
         "manifest": describe_manifest(options.manifest),
@@ -98,8 +107,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "present": f"{options.present.column}={options.present.value}",
         "quality": options.quality,
     }
-    options.out.write_text(json.dumps(about | found, indent=2) + "\n", encoding="utf-8")
-    log.info("AUC %s on %d slices", found["auc"][FINDING_SCORE], len(pictures))
 
 
 if __name__ == "__main__":

@@ -72,13 +72,22 @@ def test_orphans_alone_are_no_data(frames: Path, capsys: pytest.CaptureFixture[s
     assert "2 files have no mask in" in capsys.readouterr().err
 
 
+def test_pictures_may_be_said_to_be_of_one_patient_each(frames: Path) -> None:
+    run_frames(frames, "--validation-share", "0.5", "--each-picture-a-patient")
+    rows = read_manifest(frames / "out" / "index.csv")
+    assert sorted(row.split for row in rows) == ["train", "val"]
+    assert [row.patient for row in rows] == ["f1", "f2"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["volumes", "--scans", "a"], "--scans and --masks are needed"),
         (["pictures", "--masks", "a"], "--scans and --masks are needed, or --folder"),
         (["pictures", "--folder", "a", "--masks", "b"], "--folder stands for --scans and --masks"),
-        (["pictures", "--folder", "a", "--crop-lungs", "5"], "--crop-lungs needs lung masks"),
+        (["volumes", "--scans", "a", "--masks", "b", "--crop-lungs", "5"], "--crop-lungs needs lung masks"),
+        (["pictures", "--folder", "a"], "which pictures are of one patient?"),
+        (["pictures", "--folder", "a", "--validation-share", "0.1"], "which pictures are of one patient?"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(

@@ -62,6 +62,17 @@ def test_what_is_wrong_is_said_in_a_sentence(
     assert sentence in capsys.readouterr().err
 
 
-def test_nothing_cannot_be_screened() -> None:
-    with pytest.raises(ValueError, match="got 0 pictures and 0"):
+def test_slices_of_one_kind_cannot_be_told_apart(manifest: Path) -> None:
+    with pytest.raises(ValueError, match="of 0 pictures 0 show a lesion: both kinds are needed"):
         screen(BrightEngine(), [], [])
+    with pytest.raises(ValueError, match="of 1 pictures 1 show a lesion: both kinds are needed"):
+        screen(BrightEngine(), [manifest.parent / "0.png"], [True])
+    with pytest.raises(ValueError, match="got 1 pictures and 2"):
+        screen(BrightEngine(), [manifest.parent / "0.png"], [True, False])
+
+
+def test_the_folder_of_the_answer_is_made(manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screening, "load_any", lambda weights: BrightEngine())
+    out = tmp_path / "new" / "found.json"
+    main(["--manifest", str(manifest), "--present", "infection=1", "--out", str(out)])
+    assert json.loads(out.read_text())["slices_with_lesion"] == 3

@@ -30,6 +30,13 @@ class Augmentation:
     blend: float = 0.0  # the slice blended with a neighbour, as breathing does
     faintest_haze: float = 17.0  # no probability: gray values of 255, see grafts.draw_haze
 
+    def __post_init__(self) -> None:
+        for name in ("strokes", "densify", "graft", "haze", "blend"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} must be 0 to 1, a probability, got {getattr(self, name)}")
+        if not 0.0 <= self.faintest_haze <= 255.0:
+            raise ValueError(f"faintest_haze must be 0 to 255, gray values, got {self.faintest_haze}")
+
 
 @dataclass(frozen=True)
 class Crop:

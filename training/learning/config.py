@@ -28,6 +28,10 @@ class Stage:
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not self.learning_rate > 0.0:
+            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
+        if not 0.0 <= self.warmup_epochs <= self.epochs:
+            raise ValueError(f"warmup_epochs must be 0 to {self.epochs}, the epochs, got {self.warmup_epochs}")
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,10 @@ class Extra:
 
     manifest: str  # relative to the folder that training is started in
     share: float  # of the slices of an epoch
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.share < 1.0:
+            raise ValueError(f"share must be above 0 and below 1, got {self.share}")
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,12 @@ class Config:
     def __post_init__(self) -> None:
         if not self.stages:
             raise ValueError("stages is empty: name at least one size to train at")
+        for name, least in (("patience", 1), ("seed", 0), ("max_slices", 1), ("slices_per_epoch", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{name} must be at least {least}, got {value}")
+        if not self.lung_weight >= 0.0:
+            raise ValueError(f"lung_weight must be at least 0, got {self.lung_weight}")
         if not 0.0 <= self.averaging < 1.0:
             raise ValueError(f"averaging must be at least 0 and below 1, got {self.averaging}")
         if self.schedule not in ("cosine", "plateau"):

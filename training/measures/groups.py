@@ -51,8 +51,16 @@ def by_source(results: Sequence[SliceResult]) -> Groups:
 
 
 def by_patient(results: Sequence[SliceResult]) -> Groups:
-    """Return the slices of each patient."""
-    return by_name(results, lambda result: result.row.patient)
+    """Return the slices of each patient; where two sources use one name, theirs goes before it."""
+    sources: defaultdict[str, set[str]] = defaultdict(set)
+    for result in results:
+        sources[result.row.patient].add(result.row.source)
+
+    def name_of(result: SliceResult) -> str:
+        row = result.row
+        return row.patient if len(sources[row.patient]) == 1 else f"{row.source}: {row.patient}"
+
+    return by_name(results, name_of)
 
 
 def by_size(results: Sequence[SliceResult]) -> Groups:
@@ -72,17 +80,20 @@ def size_of(lesion_px: int, picture_px: int) -> str:
 
 
 def by_level(results: Sequence[SliceResult]) -> Groups:
-    """Return the slices of each third of its patient's volume, between its lowest and highest slice number.
+    """Return the slices of each third of its scan, between its lowest and highest slice number.
 
-    Which end is the head the manifest does not say. Of a patient with a single slice, or slices of one number alone,
+    Which end is the head the manifest does not say. Of a scan with a single slice, or slices of one number alone,
     nobody knows the level: these come last, as NO_LEVEL.
     """
-    ends = {
-        patient: (min(numbers), max(numbers))
-        for patient, group in by_patient(results).items()
-        if (numbers := [result.row.slice_index for result in group])
-    }
-    found = by_name(results, lambda result: _third(result.row.slice_index, *ends[result.row.patient]))
+    numbers: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+    for result in results:
+        numbers[result.row.scan].append(result.row.slice_index)
+
+    def third_of(result: SliceResult) -> str:
+        around = numbers[result.row.scan]
+        return _third(result.row.slice_index, min(around), max(around))
+
+    found = by_name(results, third_of)
     return {name: found[name] for name in (*THIRDS, NO_LEVEL) if name in found}
 
 
@@ -109,7 +120,7 @@ GROUPINGS: dict[str, Grouping] = {
     "by_size": Grouping("Lesion size", "share of the picture's pixels that is lesion in the truth", by_size),
     "by_level": Grouping(
         "Level",
-        "third of the patient's volume; which end is the head is not recorded, and a single slice tells no level",
+        "third of the scan; which end is the head is not recorded, and a single slice tells no level",
         by_level,
     ),
     "by_noise": Grouping(

@@ -3,11 +3,13 @@
 Each reading is one look, as serving takes it: at the slice's own height and width, bounded to the lungs.
 
 A network has no reason to answer otherwise for a mirrored slice; where it does, it is not sure. The disagreement is 1
-less the mean Dice of all six pairs of calls: 0.0 where they agree, 1.0 where no two share a pixel.
+less the mean Dice of all six pairs of calls: 0.0 where they agree, 1.0 where no two share a pixel. It is 0.0 as well
+where no reading calls anything, whatever was missed; and small calls disagree more, as their outline is most of them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -51,6 +53,16 @@ def disagreement(masks: Sequence[Mask]) -> float:
 def flip_disagreement(engine: Engine, image: NDArray[np.uint8], *, threshold: float) -> float:
     """Return the disagreement of what is called at a threshold in (H, W) uint8."""
     return disagreement([lesion_mask(reading, threshold) for reading in read_flipped(engine, image)])
+
+
+def partial_rank_correlation(first: Sequence[float], second: Sequence[float], given: Sequence[float]) -> float:
+    """Return Spearman's correlation of two sequences with a third held fixed; all of one length, without NaN.
+
+    (r12 - r13 r23) / sqrt((1 - r13^2) (1 - r23^2)); NaN where one of the three is, or where the third says everything.
+    """
+    both, one, other = (rank_correlation(*pair) for pair in ((first, second), (first, given), (second, given)))
+    rest = (1.0 - one**2) * (1.0 - other**2)
+    return (both - one * other) / math.sqrt(rest) if rest > 1e-12 else math.nan
 
 
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:

@@ -33,7 +33,7 @@ from training.measures.groups import GROUPINGS, NOT_MEASURABLE, by_patient
 from training.measures.results import SliceResult, pool, score_auc, summarise
 from training.measures.robustness import PERTURBATIONS
 from training.measures.sanity import Sanity
-from training.measures.uncertainty import rank_correlation
+from training.measures.uncertainty import partial_rank_correlation, rank_correlation
 from training.report.figures import draw_figures
 from training.report.markdown import report_markdown
 from training.report.page import report_page
@@ -161,14 +161,20 @@ def _uncertainty(results: Sequence[SliceResult]) -> dict[str, float]:
     measured = [r for r in results if not math.isnan(r.disagreement + r.lesion.dice)]
     disagreement, dice = [r.disagreement for r in measured], [r.lesion.dice for r in measured]
     ill = [r for r in measured if r.lesion_px > 0]
+    columns = [(r.disagreement, r.lesion.dice, float(r.called_px)) for r in ill]
+    ill_disagreement, ill_dice, ill_area = ([row[number] for row in columns] for number in range(3))
+    missed = [r for r in ill if r.called_px == 0]
     return {
         "slices": len(measured),
         "mean_disagreement": sum(disagreement) / len(measured) if measured else math.nan,
         "spearman_with_dice": rank_correlation(disagreement, dice),
         "slices_with_lesion": len(ill),
-        "spearman_with_dice_where_lesion": rank_correlation(
-            [r.disagreement for r in ill], [r.lesion.dice for r in ill]
-        ),
+        "spearman_with_dice_where_lesion": rank_correlation(ill_disagreement, ill_dice),
+        # What a reader could see without any second reading: small calls have a low Dice.
+        "spearman_of_called_area_where_lesion": rank_correlation(ill_area, ill_dice),
+        "spearman_at_equal_called_area_where_lesion": partial_rank_correlation(ill_disagreement, ill_dice, ill_area),
+        "missed_slices": len(missed),
+        "missed_slices_without_disagreement": sum(r.disagreement == 0.0 for r in missed),
     }
 
 

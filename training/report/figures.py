@@ -78,7 +78,7 @@ def _of_slices(results: Sequence[SliceResult]) -> Iterator[Drawn]:
         caption = "Dice of each slice with lesion, by the size of its lesions; the bar is the median."
         yield "sizes", "slices", caption, plots.draw_dice_by_size(sizes)
     areas = [(result.lesion_px, result.called_px) for result in results]
-    caption = "Called against drawn lesion area, one dot for each slice; dotted: equal."
+    caption = "Called against drawn lesion area, one dot for each slice; dotted: equal; logarithmic above 100 pixels."
     yield "areas", "slices", caption, plots.draw_areas([drawn for drawn, _ in areas], [called for _, called in areas])
     present = np.array([result.lesion_px > 0 for result in results])
     if present.any() and not present.all():
@@ -93,7 +93,10 @@ def _of_trust(
 ) -> Iterator[Drawn]:
     near = pool(result.near for result in results)
     if near.positives + near.negatives:
-        caption = f"Stated probability against share of lesion, within {NEAR_PX} pixels of drawn or called lesions."
+        caption = (
+            f"Stated probability against share of lesion, within {NEAR_PX} pixels of drawn or called lesions; below, "
+            "how many pixels each rests on."
+        )
         temperature = fit_temperature(near)
         after = None if math.isnan(temperature) else (temperature, reliability(near, temperature=temperature))
         yield "reliability", "calibration", caption, plots.draw_reliability(reliability(near), after)

@@ -21,10 +21,10 @@ HEADLINES = {
     "lesion_accuracy": "Accuracy, pooled",
     "roc_auc": "ROC AUC of pixels",
     "average_precision": "Average precision of pixels",
-    "mean_slice_dice": "Dice, mean of slices with lesion",
-    "surface_dice": f"Surface Dice at {TOLERANCE_PX:g} pixels, mean of slices with lesion",
-    "hd95_px": "95th-percentile Hausdorff distance, mean, pixels",
-    "hd95_median_px": "95th-percentile Hausdorff distance, median, pixels",
+    "mean_slice_dice": "Dice, mean of the {lesion_slices} slices with lesion",
+    "surface_dice": f"Surface Dice at {TOLERANCE_PX:g} pixels, mean of the {{lesion_slices}} slices with lesion",
+    "hd95_px": "95th-percentile Hausdorff distance, mean of {hd95_slices} slices, pixels",
+    "hd95_median_px": "95th-percentile Hausdorff distance, median of them, pixels",
     "lesion_sensitivity": "Lesions found, share",
     "false_lesions_per_slice": "False lesions per slice",
     "area_pearson": "Area, drawn and called: Pearson",
@@ -34,7 +34,7 @@ HEADLINES = {
     "clean_share": f"Slices without lesion with at most {100 * CLEAN_SHARE:g} % of the lung called",
     "lung_dice": "Lung Dice, pooled",
 }
-"""The figures of the whole data set, in the order to show them."""
+"""The figures of the whole data set, in the order to show them; in braces a figure that one rests on."""
 
 COLUMNS = {
     "lesion_dice": "Dice",
@@ -53,8 +53,8 @@ COLUMNS = {
 
 EMPTY_MASK_RULE = (
     "Where truth and call are both empty, Dice, IoU, surface Dice and distance of that slice are undefined and left "
-    "out of means; where exactly one is empty, Dice, IoU and surface Dice are 0 and the distance is left out. Pooled "
-    "figures add the pixels of all slices first."
+    "out of means; where exactly one is empty, Dice, IoU and surface Dice are 0 and the distance is left out, so the "
+    "distances tell nothing of lesions missed altogether. Pooled figures add the pixels of all slices first."
 )
 DASH = "–"
 
@@ -85,7 +85,10 @@ def reading(report: Report) -> str:
 def headline_rows(report: Report) -> list[tuple[str, str, str]]:
     """Return, for each of HEADLINES, its words, its figure and its interval."""
     overall, intervals = report["overall"]["all"], report["intervals"]
-    return [(words, three_digits(overall[name]), interval(intervals[name])) for name, words in HEADLINES.items()]
+    return [
+        (words.format(**overall), three_digits(overall[name]), interval(intervals[name]))
+        for name, words in HEADLINES.items()
+    ]
 
 
 def interval(ends: Sequence[float | None]) -> str:
@@ -99,10 +102,16 @@ def group_rows(groups: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
         [
             name,
             f"{figures['lesion_slices'] + figures['left_out_slices']} ({figures['lesion_slices']})",
-            *(three_digits(figures[column]) for column in COLUMNS),
+            *(_cell(figures, column) for column in COLUMNS),
         ]
         for name, figures in groups.items()
     ]
+
+
+def _cell(figures: Mapping[str, Any], column: str) -> str:
+    """Return a group's figure; a dash for overlap where no slice has a lesion, since any call would make it 0."""
+    alone = figures["lesion_slices"] == 0 and column in ("lesion_dice", "lesion_iou", "lesion_precision")
+    return DASH if alone else three_digits(figures[column])
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -170,11 +179,21 @@ def _uncertainty(found: Report) -> str:
             "**Uncertainty**: the mean disagreement between mirrored readings is "
             f"{three_digits(found['mean_disagreement'])} over {slices}, too few or too alike to hold against the Dice."
         )
-    ill = three_digits(found["spearman_with_dice_where_lesion"])
-    return (
+    sentence = (
         f"**Uncertainty**: Spearman's correlation of the disagreement between mirrored readings with the Dice of a "
         f"slice is {three_digits(found['spearman_with_dice'])} over {slices}"
-        + (f", and {ill} over the {found['slices_with_lesion']} with lesion." if ill != DASH else ".")
+    )
+    if found["spearman_with_dice_where_lesion"] is None:
+        return f"{sentence}."
+    ill, area, rest = (
+        three_digits(found[f"spearman_{name}_where_lesion"])
+        for name in ("with_dice", "of_called_area", "at_equal_called_area")
+    )
+    missed, unwarned = found["missed_slices"], found["missed_slices_without_disagreement"]
+    return (
+        f"{sentence}, and {ill} over the {found['slices_with_lesion']} with lesion. There the called area alone "
+        f"correlates by {area}, and at equal area {rest} is left for the disagreement. Of {counted(missed, 'slice')} "
+        f"with lesion in which nothing is called, {unwarned} show no disagreement at all: it does not warn of them."
     )
 
 

@@ -111,22 +111,35 @@ def draw_dice_by_threshold(curve: Curve, threshold: float) -> Figure:
     # Beside its line, on the side with more room.
     left = threshold > 0.5
     place: Any = {"xytext": (-6 if left else 6, 6), "textcoords": "offset points", "ha": "right" if left else "left"}
-    axes.annotate(f"in use: {threshold:g}", (threshold, 0.0), **place)
+    axes.annotate(f"in use: {threshold:g}", (threshold, 0.0), color=INK, **place)
     axes.plot(curve.x, curve.y, color=COLOUR, linewidth=2)
     axes.set(xlim=(0.0, 1.0), ylim=(0.0, 1.0))
     return figure
 
 
 def draw_reliability(before: Reliability, after: tuple[float, Reliability] | None) -> Figure:
-    """Draw how often a stated probability came true; `after` is the same with the logit divided by a temperature."""
-    figure, axes = _axes("stated probability", "share of lesion")
+    """Draw how often a stated probability came true, and below how many pixels stated it.
+
+    after : a temperature, and the same with the logit divided by it.
+    """
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(SIZE[0], SIZE[1] + 1.2), layout="constrained")
+        parts: Any = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    axes, below = parts
+    axes.set(ylabel="share of lesion")
+    below.set(xlabel="stated probability", ylabel="pixels", yscale="log")
     axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
     axes.plot(before.probability, before.share, "o-", color=COLOUR, label="as the network says it")
     if after is not None:
         temperature, found = after
         label = f"at temperature {temperature:.2f}"
         axes.plot(found.probability, found.share, "s--", color=INK, markersize=4, label=label)
-    _unit_square(axes)
+    edges = np.linspace(0.0, 1.0, len(before.pixels) + 1)
+    # Hollow bars: the filled ones of one series would hide those of the other.
+    below.stairs(before.pixels, edges, color=COLOUR, linewidth=2)
+    if after is not None:
+        below.stairs(after[1].pixels, edges, color=INK, linestyle="--")
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     _legend(axes, "upper left")
     return figure
 

@@ -81,6 +81,22 @@ def test_an_integer_may_stand_for_a_float(tmp_path: Path) -> None:
         ('manifest = "a"\n[augmentation]\nblur = 1.0' + STAGE, r"\[augmentation\]: unknown key 'blur'"),
         ('manifest = "a"\nstart_from = 3' + STAGE, r"start_from must be str \| None, got 3"),
         ('manifest = "a"\naveraging = 1.0' + STAGE, "averaging must be at least 0 and below 1, got 1.0"),
+        ('manifest = "a"\npatience = -1' + STAGE, "patience must be at least 1, got -1"),
+        ('manifest = "a"\nseed = -3' + STAGE, "seed must be at least 0, got -3"),
+        ('manifest = "a"\nmax_slices = 0' + STAGE, "max_slices must be at least 1, got 0"),
+        ('manifest = "a"\nslices_per_epoch = 0' + STAGE, "slices_per_epoch must be at least 1, got 0"),
+        ('manifest = "a"\nlung_weight = -0.5' + STAGE, "lung_weight must be at least 0, got -0.5"),
+        ('manifest = "a"' + STAGE.replace("1e-3", "-0.1"), "learning_rate must be above 0, got -0.1"),
+        ('manifest = "a"' + STAGE + "warmup_epochs = 2", "warmup_epochs must be 0 to 1, the epochs, got 2"),
+        (
+            'manifest = "a"' + STAGE + '[[extra]]\nmanifest = "b"\nshare = 1.0',
+            "share must be above 0 and below 1, got 1.0",
+        ),
+        ('manifest = "a"\n[augmentation]\nhaze = 7' + STAGE, "haze must be 0 to 1, a probability, got 7"),
+        (
+            'manifest = "a"\n[augmentation]\nfaintest_haze = -1' + STAGE,
+            "faintest_haze must be 0 to 255, gray values, got -1",
+        ),
     ],
 )
 def test_a_wrong_configuration_is_refused(text: str, sentence: str, tmp_path: Path) -> None:

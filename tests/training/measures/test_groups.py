@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -44,7 +46,21 @@ def test_sizes_come_from_the_smallest_to_the_largest() -> None:
     assert list(by_size([result(0), result(1, healthy=True)])) == ["none", "5 % and more"]
 
 
-def test_a_level_is_a_third_of_the_patients_own_volume() -> None:
+def test_patients_of_one_name_in_two_sources_are_two() -> None:
+    results = [result(0, patient="p1"), result(1, patient="p2")]
+    other = replace(result(2, patient="p1"), row=replace(result(2, patient="p1").row, source="q"))
+    assert list(by_patient([*results, other])) == ["p2", "p: p1", "q: p1"]
+
+
+def test_two_scans_of_one_patient_have_levels_of_their_own() -> None:
+    first = [result(number, patient="a") for number in (0, 1, 2)]
+    second = [replace(one, row=replace(one.row, volume="late", slice_index=one.row.slice_index + 50)) for one in first]
+    levels = by_level([*first, *second])
+    assert [found.row.slice_index for found in levels["first third"]] == [0, 50]
+    assert [found.row.slice_index for found in levels["last third"]] == [2, 52]
+
+
+def test_a_level_is_a_third_of_its_scan() -> None:
     results = [result(number, patient="a") for number in range(10, 19)] + [result(500, patient="b")]
     levels = {name: [found.row.slice_index for found in group] for name, group in by_level(results).items()}
     assert levels == {

@@ -7,7 +7,14 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.training.stub import BrightEngine
-from training.measures.uncertainty import FLIPS, disagreement, flip_disagreement, rank_correlation, read_flipped
+from training.measures.uncertainty import (
+    FLIPS,
+    disagreement,
+    flip_disagreement,
+    partial_rank_correlation,
+    rank_correlation,
+    read_flipped,
+)
 
 FloatArray = NDArray[np.float32]
 
@@ -88,6 +95,15 @@ def test_one_mask_cannot_disagree() -> None:
 
 def test_ranks_are_compared_and_nan_left_out() -> None:
     assert rank_correlation([1.0, 2.0, math.nan, 30.0], [9.0, 4.0, 0.0, 1.0]) == pytest.approx(-1.0)
+
+
+def test_what_a_third_thing_explains_is_taken_off() -> None:
+    first, second, given = [1.0, 3.0, 2.0, 5.0, 4.0], [2.0, 1.0, 4.0, 5.0, 3.0], [1.0, 2.0, 3.0, 4.0, 5.0]
+    # Of ranks: r12 = 1 - 6 * 10 / 120 = 0.5, r13 = 0.8, r23 = 0.6.
+    assert partial_rank_correlation(first, second, given) == pytest.approx((0.5 - 0.8 * 0.6) / math.sqrt(0.36 * 0.64))
+    assert partial_rank_correlation(second, given, first) == pytest.approx((0.6 - 0.5 * 0.8) / math.sqrt(0.75 * 0.36))
+    assert math.isnan(partial_rank_correlation(first, second, first))
+    assert math.isnan(partial_rank_correlation(first, second, [1.0] * 5))
 
 
 @pytest.mark.parametrize("values", [[1.0, 1.0, 1.0], [1.0, math.nan, 2.0]])
