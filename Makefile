@@ -23,7 +23,7 @@ test: check
 
 install: .venv/all.done
 
-# How many slices each perturbation is tried on.
+# How many slices with and without lesion each perturbation is tried on.
 ROBUSTNESS ?= 24
 SCANS = $(or $(GROUNDGLASS_DATA),../shared/data)
 

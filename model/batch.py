@@ -12,7 +12,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from model.decode import MAX_FILE_MB
-from model.engine import SHIPPED_WEIGHTS, Engine, load_ensemble
+from model.engine import SHIPPED_WEIGHTS, Engine
+from model.ensemble import load_ensemble
 from model.errors import GroundglassError, MissingFile, TooLarge
 from model.findings import Findings
 from model.overlay import render_pictures

@@ -91,12 +91,13 @@ def _vessels(rng: np.random.Generator) -> FloatImage:
     canvas = np.zeros((SIZE, SIZE), np.float32)
     for hilum, side in (((214, 262), -1.0), ((330, 284), 1.0)):
         for angle in np.linspace(-1.5, 1.5, 11):
-            _draw_branch(canvas, np.array(hilum, np.float64), angle + float(rng.normal(0.0, 0.1)), side, rng)
+            start = np.array(hilum, np.float64)
+            _draw_branch(canvas, start, angle=angle + float(rng.normal(0.0, 0.1)), side=side, rng=rng)
     return _blur(canvas, 0.8)
 
 
 def _draw_branch(
-    canvas: FloatImage, start: NDArray[np.float64], angle: float, side: float, rng: np.random.Generator
+    canvas: FloatImage, start: NDArray[np.float64], *, angle: float, side: float, rng: np.random.Generator
 ) -> None:
     point = start
     for step in range(11):

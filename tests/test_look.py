@@ -6,7 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from model.engine import EnsembleEngine, FloatArray, Identity
+from model.engine import FloatArray, Identity
+from model.ensemble import EnsembleEngine
 from model.errors import WeightsError
 from model.look import look, look_closely, lung_box
 

@@ -14,6 +14,7 @@ from typing import Any
 from training.commands import sentences
 from training.data.dataset import DATA_FOLDER, Row, describe_manifest, read_manifest
 from training.data.labels import LABELS
+from training.learning.ancestry import origins
 from training.train import MONITOR, read_history
 
 CURVES = ("loss", "val_loss", "lesion_dice", "val_lesion_dice")
@@ -84,7 +85,7 @@ def _refuse_gaps(workdirs: Sequence[Path], runs: Sequence[dict[str, Any]]) -> No
     waiting: list[Path] = []
     known: set[Path] = set()
     for workdir, run in zip(workdirs, runs, strict=True):
-        begun = [weights.resolve() for weights in _origins(run["config"])]
+        begun = [weights.resolve() for weights in origins(run["config"])]
         for weights in begun:
             if weights not in known:
                 raise ValueError(f"{workdir} began with {weights}, of no run before it: name all runs in their order")
@@ -93,12 +94,6 @@ def _refuse_gaps(workdirs: Sequence[Path], runs: Sequence[dict[str, Any]]) -> No
         known.add(waiting[-1])
     if len(waiting) > 1:
         raise ValueError(f"{waiting[0]} went into no later run: name only the runs that led to {workdirs[-1]}")
-
-
-def _origins(config: dict[str, Any]) -> list[Path]:
-    """Return the weights that a run began with, or that went into a soup."""
-    begun = config.get("start_from")
-    return [Path(weights) for weights in config.get("soup", [begun] if begun else [])]
 
 
 def describe_data(rows: Sequence[Row], manifest: str) -> dict[str, Any]:

@@ -32,15 +32,16 @@ from training.measures.metrics import called_share, overlap
 from training.measures.results import SliceResult
 from training.measures.robustness import measure_robustness, spread_evenly
 from training.measures.sanity import SLICES as SANITY_SLICES
-from training.measures.sanity import Sanity, check_explanations, keras_weights_of
+from training.measures.sanity import MapPair, Sanity, check_explanations, keras_weights_of
 from training.measures.surfaces import compare_surfaces
 from training.measures.uncertainty import flip_disagreement
 from training.report.build import SEED, Evaluation, Stage, write_report
 from training.report.markdown import three_digits
-from training.report.panels import draw_panels
+from training.report.panels import draw_maps, draw_panels
 from training.train import read_history
 
 MANIFEST = DATA_FOLDER / "ct-lesions" / "index.csv"
+SHOWN_MAPS = 3
 
 log = logging.getLogger(__name__)
 
@@ -128,29 +129,33 @@ def read_stages(workdirs: Sequence[Path], weights: Sequence[Path]) -> dict[str, 
 
 def check_sanity(
     weights: Sequence[Path], results: Sequence[SliceResult], *, threshold: float, arch: str, size: int
-) -> Sanity | None:
-    """Check the explanations of the Keras form of some weights on slices with lesion, at the size they were read at.
+) -> tuple[Sanity, list[MapPair]] | None:
+    """Check the explanations of the Keras form of some weights where they rightly call something, at the size read at.
 
     None where there is no such form or slice, where there are several weights, and for another architecture than the
-    default: maps are those of one network, and of the layers of that one.
+    default: maps are those of one network, and of the layers of that one. The maps are those of SHOWN_MAPS slices.
     """
     keras_weights = keras_weights_of(weights[0]) if len(weights) == 1 and arch == DEFAULT else None
-    rows = spread_evenly(_with_lesion(results), SANITY_SLICES)
+    called = [result for result in results if result.lesion.true_positive_px > 0]
+    rows = spread_evenly([result.row for result in called], SANITY_SLICES)
     if keras_weights is None or not rows:
         return None
     network = load_network(keras_weights, size=size)
-    return check_explanations(network, rows, threshold=threshold, rng=np.random.default_rng(SEED))
+    return check_explanations(network, rows, threshold=threshold, rng=np.random.default_rng(SEED), keep=SHOWN_MAPS)
 
 
-def _with_lesion(results: Sequence[SliceResult]) -> list[Row]:
-    return [result.row for result in results if result.lesion_px > 0]
+def _by_truth(results: Sequence[SliceResult]) -> tuple[list[Row], list[Row]]:
+    """Return the rows with lesion in the truth, and those without."""
+    ill = [result.row for result in results if result.lesion_px > 0]
+    return ill, [result.row for result in results if result.lesion_px == 0]
 
 
 def measure(engine: Engine, rows: Sequence[Row], options: argparse.Namespace) -> Evaluation:
     """Measure everything that the command line asks for."""
     threshold, read = options.threshold, reader(engine, quality=options.quality)
     results = evaluate(engine, rows, threshold=threshold, quality=options.quality, flips=options.flips)
-    chosen = spread_evenly(_with_lesion(results), options.robustness) if options.robustness else []
+    ill, well = _by_truth(results)
+    chosen = [*spread_evenly(ill, options.robustness), *spread_evenly(well, options.robustness)]
     about = {
         "model_id": engine.identity.model_id,
         "sha256": engine.identity.sha256,
@@ -162,14 +167,17 @@ def measure(engine: Engine, rows: Sequence[Row], options: argparse.Namespace) ->
         "quality": options.quality,
         "threshold": threshold,
     }
+    sanity, maps = check_sanity(
+        options.weights, results, threshold=threshold, arch=options.arch, size=engine.input_size
+    ) or (None, [])
     return Evaluation(
         about=about,
         results=results,
         robustness=measure_robustness(read, chosen, threshold=threshold) if chosen else None,
-        robustness_slices=len(chosen),
-        sanity=check_sanity(options.weights, results, threshold=threshold, arch=options.arch, size=engine.input_size),
+        sanity=sanity,
         stages=read_stages(options.workdir, options.weights),
         panels=draw_panels(read, results, threshold=threshold) if options.pictures else (),
+        maps=draw_maps(maps) if options.pictures else (),
     )
 
 
@@ -214,7 +222,13 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="folders of the training runs, for the learning curves (default: those in the weights' card)",
     )
-    add("--robustness", type=count, default=0, metavar="N", help="perturb N slices with lesion (default: %(default)s)")
+    add(
+        "--robustness",
+        type=count,
+        default=0,
+        metavar="N",
+        help="perturb N slices with and N without lesion (default: %(default)s)",
+    )
     add(
         "--flips",
         action=argparse.BooleanOptionalAction,

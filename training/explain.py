@@ -120,9 +120,13 @@ def explain_picture(network: keras.Model, image: NDArray[np.uint8], *, threshold
     size = int(network.input_shape[1])
     network_input = preprocess(image, size=size)
     answer = network.predict_on_batch(network_input[np.newaxis])[0]
-    found = explain(network, network_input, lesion_mask(answer[..., 0], threshold), layer=layer)
+    return fit_to_picture(explain(network, network_input, lesion_mask(answer[..., 0], threshold), layer=layer), image)
+
+
+def fit_to_picture(found: FloatArray, image: NDArray[np.uint8]) -> FloatArray:
+    """Bring a map, (size, size) float32, to the height and width of the picture that it is of, (H, W) uint8."""
     shape = (image.shape[0], image.shape[1])
-    return resize(np.ascontiguousarray(found[placement(shape, size).window]), shape)
+    return resize(np.ascontiguousarray(found[placement(shape, found.shape[0]).window]), shape)
 
 
 def draw_map(image: NDArray[np.uint8], found: FloatArray) -> NDArray[np.uint8]:

@@ -66,7 +66,7 @@ def summary_block(report: Mapping[str, Any]) -> str:
     lesion, lung, auc = (three_digits(overall[name]) for name in ("lesion_dice", "lung_dice", "finding_auc"))
     return (
         f"On {report['slices']} slices of the {report['patients']} validation patients, none of whom it was trained "
-        f"on: lesion Dice **{lesion}**, by patient {interval([min(dices, default=None), max(dices, default=None)])}; "
+        f"on, though they chose among candidates: lesion Dice **{lesion}**, by patient {interval([min(dices, default=None), max(dices, default=None)])}; "
         f"lung Dice **{lung}**, both pooled. Of the slices without lesion, {clean} have at most "
         f"{100 * CLEAN_SHARE:g} % of the lung called lesion. Slices with and without lesion are told apart with an AUC "
         f"of {auc}."

@@ -14,7 +14,6 @@ import csv
 import importlib.util
 import json
 import logging
-import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,9 +30,11 @@ from training.data.dataset import DATA_FOLDER, Row, SliceBatches, read_manifest,
 from training.data.mixture import Mixture, mix
 from training.data.sample import Sample
 from training.data.splits import leave_out_patients, split_rows
+from training.learning.ancestry import refuse_seen, teachers
 from training.learning.averaging import SaveBest, ValidateAverage, averaging
 from training.learning.config import Config, Stage, as_dict, read_config
 from training.learning.losses import LOSSES, LesionLungLoss
+from training.learning.schedule import CosineWithWarmup
 from training.measures.metrics import training_metrics
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,8 @@ def train(config: Config, workdir: Path, *, data: Path = DATA_FOLDER, resume: bo
     Raises
     ------
     FileExistsError : workdir holds a run and `resume` is false.
-    ValueError : workdir holds a run of another configuration, or a manifest leaks patients or lacks slices.
+    ValueError : workdir holds a run of another configuration, a manifest leaks patients or lacks slices, or the
+        weights to begin with, or a teacher of further slices, have learned from patients who validate.
     """
     _check(config)
     _refuse_other_run(config, workdir, resume=resume)
@@ -94,6 +96,8 @@ def _read_material(config: Config, data: Path) -> Material:
     rows = read_manifest(data / config.manifest)
     training, validation = split_rows(rows, config.hold_out)
     untouched = [*validation, *(row for row in rows if row.split == "val")]
+    begun = [] if config.start_from is None else [Path(config.start_from)]
+    refuse_seen(untouched, [*begun, *teachers(Path(extra.manifest) for extra in config.extra)], data)
     parts = [read_scans(_thin(training, config.max_slices))]
     for extra in config.extra:
         further = leave_out_patients(read_manifest(Path(extra.manifest)), untouched)
@@ -185,25 +189,6 @@ def _compile(network: keras.Model, config: Config, stage: Stage, *, steps_per_ep
         # XLA's convolutions are slower than TensorFlow's own on a CPU; JAX always compiles.
         jit_compile=keras.backend.backend() != "tensorflow",
     )
-
-
-@keras.saving.register_keras_serializable("groundglass")
-class CosineWithWarmup(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """Rise linearly from 0 to `peak` in `warmup_steps`, then fall to 0 along half a cosine until `steps`."""
-
-    def __init__(self, peak: float, steps: int, warmup_steps: int) -> None:
-        self.peak, self.steps, self.warmup_steps = peak, steps, warmup_steps
-
-    def __call__(self, step: Any) -> Any:  # noqa: D102  (the class says it)
-        step = keras.ops.cast(step, "float32")
-        rising = (step + 1.0) / max(1, self.warmup_steps)
-        progress = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
-        falling = 0.5 * (1.0 + keras.ops.cos(math.pi * keras.ops.clip(progress, 0.0, 1.0)))
-        return self.peak * keras.ops.where(step < self.warmup_steps, rising, falling)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs."""
-        return {"peak": self.peak, "steps": self.steps, "warmup_steps": self.warmup_steps}
 
 
 def _callbacks(

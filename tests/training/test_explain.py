@@ -10,9 +10,9 @@ import pytest
 from model.network import build_network
 from tests.training.drawn import draw_sample, write_data, write_png
 from training import explain as explanation
-from training.data.dataset import read_manifest
+from training.data.dataset import read_manifest, read_sample
 from training.explain import draw_map, explain, explain_picture, likeness, main, randomise
-from training.measures.sanity import check_explanations, keras_weights_of
+from training.measures.sanity import _inside, check_explanations, keras_weights_of
 
 SIZE = 64
 
@@ -134,12 +134,22 @@ def test_the_command_says_which_weights_it_needs(tmp_path: Path, capsys: pytest.
 
 def test_the_check_compares_with_random_weights(unet: keras.Model, tmp_path: Path) -> None:
     rows = read_manifest(write_data(tmp_path, train=0, val=2))
-    found = check_explanations(unet, rows, threshold=0.001, rng=np.random.default_rng(0))
+    found, maps = check_explanations(unet, rows, threshold=0.001, rng=np.random.default_rng(0), keep=1)
     assert found.slices == 2
     assert -1.0 <= found.likeness_randomised < 1.0
-    nothing = check_explanations(unet, [], threshold=0.5, rng=np.random.default_rng(0))
-    assert nothing.slices == 0
+    assert 0.0 < found.called_share <= 1.0
+    (pair,) = maps
+    assert pair.row == rows[0]
+    assert pair.trained.shape == pair.randomised.shape == read_sample(rows[0]).image.shape
+    nothing, maps = check_explanations(unet, [], threshold=0.5, rng=np.random.default_rng(0), keep=1)
+    assert (nothing.slices, maps) == (0, [])
     assert np.isnan(nothing.likeness_randomised)
+
+
+def test_a_share_inside_is_of_the_sum_of_the_map() -> None:
+    found = np.array([[0.5, 0.25], [0.25, 1.0]], np.float32)
+    assert _inside(found, np.array([[True, True], [False, False]])) == pytest.approx(0.375)
+    assert np.isnan(_inside(np.zeros_like(found), found > 0))
 
 
 def test_served_weights_have_keras_weights_beside_them(tmp_path: Path) -> None:

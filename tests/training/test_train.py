@@ -18,8 +18,9 @@ from training import train as training
 from training.data.dataset import SliceBatches, read_manifest, read_sample
 from training.data.mixture import Mixture
 from training.learning.config import Config, Extra, Stage
+from training.learning.schedule import CosineWithWarmup
 from training.measures.metrics import PooledOverlap
-from training.train import CosineWithWarmup, Material, main, read_history, train
+from training.train import Material, main, read_history, train
 
 STAGE = Stage(size=32, epochs=2, batch_size=2, learning_rate=1e-2)
 CONFIG = Config("index.csv", (STAGE,), seed=1)
@@ -333,3 +334,12 @@ def test_fold_and_beginning_can_be_named_on_the_command_line(data: Path, tmp_pat
     main([*command, "--workdir", str(tmp_path / "arm"), "--hold-out", "fold=1/2", "--start-from", begun])
     written = json.loads((tmp_path / "arm" / "config.json").read_text())
     assert (written["hold_out"], written["start_from"]) == ("fold=1/2", begun)
+
+
+@pytest.mark.usefixtures("small_network")
+def test_weights_that_saw_who_validates_are_refused_before_a_folder_is_made(data: Path, tmp_path: Path) -> None:
+    config = replace(CONFIG, stages=(replace(STAGE, epochs=1),))
+    best = train(config, tmp_path / "all", data=data, verbose=0)
+    with pytest.raises(ValueError, match="who validate here"):
+        train(replace(config, hold_out="fold=1/2", start_from=str(best)), tmp_path / "fold", data=data, verbose=0)
+    assert not (tmp_path / "fold").exists()

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.engine import CHANNELS_BY_COUNT, Engine, Identity, file_sha256, join, load_ensemble
+from model.engine import CHANNELS_BY_COUNT, Engine, Identity, file_sha256
+from model.ensemble import join, load_ensemble
 from model.look import look, look_closely
 from model.network import DEFAULT, find_architecture, load_network
 from model.preprocess import INPUT_SIZE

@@ -1,4 +1,4 @@
-"""What pictures go through, in five strengths each, and what is left of the Dice then.
+"""What pictures go through, in five strengths each, and what is left of Dice and quietness then.
 
 Every perturbation is a pure function of a sample and a strength; noise and letters come from fixed seeds. Geometry
 moves the masks as well, so the truth stays true. The meaning of each strength stands in PERTURBATIONS.
@@ -6,19 +6,22 @@ moves the masks as well, so the truth stays true. The meaning of each strength s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from model.findings import lesion_mask
+from model.findings import LUNG_THRESHOLD, lesion_mask
 from training.data.augment import Appearance, Warp, change_window, degrade, warp
 from training.data.dataset import Row, read_sample
 from training.data.sample import Sample
 from training.data.strokes import ByteImage
 from training.learning.networks import Reader
-from training.measures.metrics import NO_PIXELS, overlap
+from training.measures.metrics import NO_PIXELS, called_share, overlap
+from training.measures.results import CLEAN_SHARE
 
 SEED = 0
 WORDS = ("R", "SUPINE", "WL -500", "WW 1500", "TH 1.0", "IM 42", "FINDING", "512 x 512")
@@ -53,9 +56,19 @@ def raise_contrast(sample: Sample, strength: float) -> Sample:
     return _windowed(sample, Appearance(black=127.5 - half, white=127.5 + half))
 
 
-def shift_window(sample: Sample, strength: float) -> Sample:
+def lower_contrast(sample: Sample, strength: float) -> Sample:
+    """Widen the window about its middle; strength: divisor of the distance of gray values from the middle."""
+    return raise_contrast(sample, 1.0 / strength)
+
+
+def darken(sample: Sample, strength: float) -> Sample:
     """Move the window towards denser tissue, so that the picture darkens; strength: gray values subtracted."""
     return _windowed(sample, Appearance(black=strength, white=255.0 + strength))
+
+
+def brighten(sample: Sample, strength: float) -> Sample:
+    """Move the window towards air, so that the picture brightens; strength: gray values added."""
+    return darken(sample, -strength)
 
 
 def compress(sample: Sample, strength: float) -> Sample:
@@ -81,8 +94,10 @@ def burn_in_text(sample: Sample, strength: float) -> Sample:
 PERTURBATIONS: dict[str, Perturbation] = {
     "noise": Perturbation(add_noise, (4.0, 8.0, 16.0, 24.0, 32.0), "standard deviation, gray values of 255"),
     "blur": Perturbation(blur, (0.5, 1.0, 1.5, 2.0, 3.0), "standard deviation, pixels"),
-    "contrast": Perturbation(raise_contrast, (1.1, 1.2, 1.4, 1.6, 2.0), "factor about the middle gray", none=1.0),
-    "window shift": Perturbation(shift_window, (5.0, 10.0, 20.0, 30.0, 40.0), "gray values subtracted, of 255"),
+    "more contrast": Perturbation(raise_contrast, (1.1, 1.2, 1.4, 1.6, 2.0), "factor about the middle gray", none=1.0),
+    "less contrast": Perturbation(lower_contrast, (1.1, 1.2, 1.4, 1.6, 2.0), "divisor about the middle gray", none=1.0),
+    "darker window": Perturbation(darken, (5.0, 10.0, 20.0, 30.0, 40.0), "gray values subtracted, of 255"),
+    "brighter window": Perturbation(brighten, (5.0, 10.0, 20.0, 30.0, 40.0), "gray values added, of 255"),
     "JPEG": Perturbation(compress, (25.0, 50.0, 70.0, 80.0, 90.0), "100 less the quality"),
     "rotation": Perturbation(rotate, (5.0, 10.0, 20.0, 30.0, 45.0), "degrees"),
     "down-sampling": Perturbation(shrink, (1.5, 2.0, 3.0, 4.0, 6.0), "factor of the side", none=1.0),
@@ -91,8 +106,28 @@ PERTURBATIONS: dict[str, Perturbation] = {
 """By name. One gray value is 5.9 HU in the window of 1,500 HU that the scans are stored in."""
 
 
-def measure_robustness(read: Reader, rows: Sequence[Row], *, threshold: float) -> dict[str, list[tuple[float, float]]]:
-    """Return, for each perturbation, (strength, pooled lesion Dice) of the rows, the pictures as they are first.
+class Step(NamedTuple):
+    """What is left at one strength: the pooled Dice of slices with lesion, and the share of clean ones of the others.
+
+    `clean` is as in training.measures.results; NaN where there are no such slices, or no lung is told.
+    """
+
+    strength: float
+    dice: float
+    clean: float
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """For each perturbation its steps, the pictures as they are first, and how many slices they rest on."""
+
+    steps: Mapping[str, Sequence[Step]]
+    lesion_slices: int
+    left_out_slices: int  # without lesion in the truth
+
+
+def measure_robustness(read: Reader, rows: Sequence[Row], *, threshold: float) -> Robustness:
+    """Read rows with and without lesion under every perturbation.
 
     Raises
     ------
@@ -101,14 +136,15 @@ def measure_robustness(read: Reader, rows: Sequence[Row], *, threshold: float) -
     if not rows:
         raise ValueError("rows is empty: there is nothing to perturb")
     samples = [read_sample(row) for row in rows]
-    plain = _pooled_dice(read, samples, threshold=threshold)
-    curves: dict[str, list[tuple[float, float]]] = {}
+    plain = _read_all(read, samples, threshold=threshold)
+    steps: dict[str, list[Step]] = {}
     for name, perturbation in PERTURBATIONS.items():
-        curves[name] = [(perturbation.none, plain)]
+        steps[name] = [Step(perturbation.none, *plain)]
         for strength in perturbation.strengths:
             changed = [perturbation.apply(sample, strength) for sample in samples]
-            curves[name].append((strength, _pooled_dice(read, changed, threshold=threshold)))
-    return curves
+            steps[name].append(Step(strength, *_read_all(read, changed, threshold=threshold)))
+    ill = sum(sample.lesion.any() for sample in samples)
+    return Robustness(steps, int(ill), len(samples) - int(ill))
 
 
 def spread_evenly(rows: Sequence[Row], count: int) -> list[Row]:
@@ -118,11 +154,17 @@ def spread_evenly(rows: Sequence[Row], count: int) -> list[Row]:
     return [rows[position] for position in np.linspace(0, len(rows) - 1, count).round().astype(int)]
 
 
-def _pooled_dice(read: Reader, samples: Sequence[Sample], *, threshold: float) -> float:
-    pooled = NO_PIXELS
+def _read_all(read: Reader, samples: Sequence[Sample], *, threshold: float) -> tuple[float, float]:
+    """Return the pooled Dice of samples with lesion, and the share of clean ones of the others."""
+    pooled, clean = NO_PIXELS, []
     for sample in samples:
-        pooled += overlap(sample.lesion > 0, lesion_mask(read(sample.image)[..., 0], threshold))
-    return pooled.dice
+        answer = read(sample.image)
+        called = lesion_mask(answer[..., 0], threshold)
+        if sample.lesion.any():
+            pooled += overlap(sample.lesion > 0, called)
+        elif answer.shape[-1] > 1:
+            clean.append(called_share(called, answer[..., 1] >= LUNG_THRESHOLD) <= CLEAN_SHARE)
+    return pooled.dice, float(np.mean(clean)) if clean else math.nan
 
 
 def _degraded(sample: Sample, appearance: Appearance) -> Sample:

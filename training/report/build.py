@@ -31,7 +31,7 @@ from training.measures.curves import LOWER_EDGES, dice_by_threshold
 from training.measures.finding import CANDIDATES, FINDING_SCORE, operating_point, roc_of_scores
 from training.measures.groups import GROUPINGS, NOT_MEASURABLE, by_patient
 from training.measures.results import SliceResult, pool, score_auc, summarise
-from training.measures.robustness import PERTURBATIONS
+from training.measures.robustness import PERTURBATIONS, Robustness
 from training.measures.sanity import Sanity
 from training.measures.uncertainty import partial_rank_correlation, rank_correlation
 from training.report.figures import draw_figures
@@ -52,11 +52,11 @@ class Evaluation:
 
     about: dict[str, Any]  # JSON values: model, data, threshold
     results: Sequence[SliceResult]
-    robustness: Mapping[str, Sequence[tuple[float, float]]] | None = None
-    robustness_slices: int = 0
+    robustness: Robustness | None = None
     sanity: Sanity | None = None
     stages: Mapping[str, Stage] = field(default_factory=dict)
     panels: Sequence[Panel] = ()
+    maps: Sequence[Panel] = ()  # what calls rest on
 
 
 def build_report(evaluation: Evaluation, *, rng: np.random.Generator) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def build_report(evaluation: Evaluation, *, rng: np.random.Generator) -> dict[st
     for name, grouping in GROUPINGS.items():
         report[name] = {group: summarise(found).as_dict() for group, found in grouping.split(results).items()}
     if evaluation.robustness:
-        report["robustness"] = _robustness(evaluation.robustness, evaluation.robustness_slices)
+        report["robustness"] = _robustness(evaluation.robustness)
     if evaluation.sanity:
         report["explanation"] = asdict(evaluation.sanity)
     rounded: dict[str, Any] = _rounded(report)
@@ -98,7 +98,7 @@ def write_report(evaluation: Evaluation, out: Path) -> dict[str, Any]:
     files = {
         "report.json": json.dumps(report, indent=2, allow_nan=False) + "\n",
         "report.md": report_markdown(report),
-        "report.html": report_page(report, drawings, evaluation.panels),
+        "report.html": report_page(report, drawings, panels=evaluation.panels, maps=evaluation.maps),
     }
     for name, content in files.items():
         (out / name).write_text(content, encoding="utf-8")
@@ -178,11 +178,13 @@ def _uncertainty(results: Sequence[SliceResult]) -> dict[str, float]:
     }
 
 
-def _robustness(curves: Mapping[str, Sequence[tuple[float, float]]], slices: int) -> dict[str, Any]:
+def _robustness(found: Robustness) -> dict[str, Any]:
     return {
-        "slices": slices,
-        "units": {name: PERTURBATIONS[name].unit for name in curves},
-        "dice": {name: {f"{strength:g}": dice for strength, dice in points} for name, points in curves.items()},
+        "lesion_slices": found.lesion_slices,
+        "left_out_slices": found.left_out_slices,
+        "units": {name: PERTURBATIONS[name].unit for name in found.steps},
+        "dice": {name: {f"{step.strength:g}": step.dice for step in steps} for name, steps in found.steps.items()},
+        "clean": {name: {f"{step.strength:g}": step.clean for step in steps} for name, steps in found.steps.items()},
     }
 
 

@@ -16,7 +16,7 @@ from training.measures.finding import FINDING_SCORE, MEANINGS, operating_point, 
 from training.measures.groups import by_size
 from training.measures.metrics import NO_PIXELS
 from training.measures.results import SliceResult, pool, score_auc
-from training.measures.robustness import PERTURBATIONS
+from training.measures.robustness import PERTURBATIONS, Robustness
 from training.measures.uncertainty import rank_correlation
 from training.report import plots
 
@@ -35,7 +35,7 @@ def draw_figures(
     results: Sequence[SliceResult],
     *,
     threshold: float,
-    robustness: Mapping[str, Sequence[tuple[float, float]]] | None,
+    robustness: Robustness | None,
     stages: Mapping[str, Sequence[Mapping[str, Any]]],
 ) -> list[Drawing]:
     """Draw all figures that the results give; one whose figures are undefined is left out."""
@@ -88,9 +88,7 @@ def _of_slices(results: Sequence[SliceResult]) -> Iterator[Drawn]:
         yield "finding", "finding", caption, plots.draw_roc(curve, area, operating_point(curve))
 
 
-def _of_trust(
-    results: Sequence[SliceResult], robustness: Mapping[str, Sequence[tuple[float, float]]] | None
-) -> Iterator[Drawn]:
+def _of_trust(results: Sequence[SliceResult], robustness: Robustness | None) -> Iterator[Drawn]:
     near = pool(result.near for result in results)
     if near.positives + near.negatives:
         caption = (
@@ -108,5 +106,8 @@ def _of_trust(
         yield "uncertainty", "uncertainty", caption, plots.draw_uncertainty(disagreement, dice, correlation)
     if robustness:
         units: dict[str, Any] = {name: perturbation.unit for name, perturbation in PERTURBATIONS.items()}
-        caption = "Pooled Dice against the strength of what was done to the picture; dotted: the picture as it is."
+        caption = (
+            "What is left at each strength of what was done to the picture: pooled Dice of slices with lesion, and the "
+            "share of clean ones of the others."
+        )
         yield "robustness", "robustness", caption, plots.draw_robustness(robustness, units)

@@ -198,29 +198,45 @@ def _uncertainty(found: Report) -> str:
 
 
 def _robustness(found: Report) -> str:
-    lasts = {name: list(points.values())[-1] for name, points in found["dice"].items()}
-    plain = next(iter(next(iter(found["dice"].values())).values()))
-    worst = ", ".join(f"{name} {three_digits(dice)}" for name, dice in lasts.items())
+    ends = {name: _steps(found, name) for name in found["dice"]}
+    plain = next(iter(ends.values()))[0]
+    worst = ", ".join(f"{name} {_pair(steps[-1])}" for name, steps in ends.items())
     return (
-        f"**Robustness**, {counted(found['slices'], 'slice')} with lesion: pooled Dice {three_digits(plain)} as they "
-        f"are, and at the strongest of five steps: {worst}."
+        f"**Robustness**, pooled Dice of {counted(found['lesion_slices'], 'slice')} with lesion / share of clean ones "
+        f"of {found['left_out_slices']} without: {_pair(plain)} as they are, and at the strongest of five steps: "
+        f"{worst}."
     )
 
 
+def _steps(found: Report, name: str) -> list[tuple[str, float | None, float | None]]:
+    """Return strength, Dice and share of clean slices of each step of a perturbation."""
+    dice, clean = found["dice"][name], found["clean"][name]
+    return [(strength, dice[strength], clean[strength]) for strength in dice]
+
+
+def _pair(step: tuple[str, float | None, float | None]) -> str:
+    _, dice, clean = step
+    return f"{three_digits(dice)} / {DASH if clean is None else f'{clean:.2f}'}"
+
+
 def _explanation(found: Report) -> str:
+    called, trained, randomised, likeness = (
+        three_digits(found[name])
+        for name in ("called_share", "inside_trained", "inside_randomised", "likeness_randomised")
+    )
     return (
-        f"**Explanation**: with randomised weights, the Seg-Grad-CAM maps of {counted(found['slices'], 'slice')} "
-        f"correlate with those of the trained network by {three_digits(found['likeness_randomised'])} (Spearman; 1 "
-        f"would mean that the map does not depend on what was learned)."
+        f"**Explanation**: over {counted(found['slices'], 'slice')}, {trained} of the Seg-Grad-CAM map lies inside the "
+        f"called lesion, with randomised weights {randomised}; a map that knew nothing would have {called} there. The "
+        f"two maps correlate by {likeness} (Spearman; 1 would mean that the map does not depend on what was learned)."
     )
 
 
 def robustness_rows(report: Report) -> list[list[str]]:
-    """Return a row for each perturbation: its name, its unit, and "strength: Dice" of each step."""
+    """Return a row for each perturbation: its name, its unit, and "strength: Dice / clean" of each step."""
     found = report["robustness"]
     return [
-        [name, found["units"][name], *(f"{strength}: {three_digits(dice)}" for strength, dice in points.items())]
-        for name, points in found["dice"].items()
+        [name, found["units"][name], *(f"{step[0]}: {_pair(step)}" for step in _steps(found, name))]
+        for name in found["dice"]
     ]
 
 

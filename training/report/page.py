@@ -30,8 +30,10 @@ from training.report.panels import Panel
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def report_page(report: Mapping[str, Any], drawings: Sequence[Drawing], panels: Sequence[Panel]) -> str:
-    """Return report.html. Without panels it holds no pixel of a scan."""
+def report_page(
+    report: Mapping[str, Any], drawings: Sequence[Drawing], *, panels: Sequence[Panel], maps: Sequence[Panel]
+) -> str:
+    """Return report.html. Without panels and maps it holds no pixel of a scan."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -47,6 +49,7 @@ def report_page(report: Mapping[str, Any], drawings: Sequence[Drawing], panels: 
         groups=[(grouping, group_rows(report[name])) for name, grouping in GROUPINGS.items()],
         sections=_by_section(drawings),
         panels=[(panel, _data_url(panel.png)) for panel in panels],
+        maps=[(panel, _data_url(panel.png)) for panel in maps],
         trust={name: _bold(sentence) for name, sentence in trust_sentences(report).items()},
         robustness=robustness_rows(report) if "robustness" in report else [],
         empty_mask_rule=EMPTY_MASK_RULE,

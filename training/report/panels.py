@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from model.overlay import overlay
 from model.preprocess import resize
 from training.data.dataset import read_sample
+from training.explain import draw_map
 from training.learning.networks import Reader
 from training.measures.results import SliceResult
+from training.measures.sanity import MapPair
 
 WORST = 20
 SIDE_PX = 256
@@ -61,6 +63,18 @@ def describe(result: SliceResult) -> str:
     )
 
 
+def draw_maps(pairs: Sequence[MapPair]) -> list[Panel]:
+    """Draw slices with the map of the trained network, and beside it that of the randomised one."""
+    return [_draw_pair(pair) for pair in pairs]
+
+
+def _draw_pair(pair: MapPair) -> Panel:
+    image = read_sample(pair.row).image
+    plain: RgbImage = np.repeat(image[..., np.newaxis], 3, axis=2)
+    png = _join([plain, draw_map(image, pair.trained), draw_map(image, pair.randomised)])
+    return Panel("What a call rests on", f"{pair.row.patient}, slice {pair.row.slice_index}", png)
+
+
 def _wrong_px(result: SliceResult) -> int:
     return result.lesion.false_positive_px + result.lesion.false_negative_px
 
@@ -69,10 +83,14 @@ def _draw(read: Reader, result: SliceResult, *, threshold: float) -> bytes:
     sample = read_sample(result.row)
     probability = np.ascontiguousarray(read(sample.image)[..., 0])
     plain: RgbImage = np.repeat(sample.image[..., np.newaxis], 3, axis=2)
-    pictures = [plain, _fill(plain, sample.lesion > 0), overlay(sample.image, probability, threshold=threshold)]
+    return _join([plain, _fill(plain, sample.lesion > 0), overlay(sample.image, probability, threshold=threshold)])
+
+
+def _join(pictures: Sequence[RgbImage]) -> bytes:
+    """Return a PNG of three (H, W, 3) RGB pictures side by side."""
     gap = np.full((SIDE_PX, GAP_PX, 3), 128, np.uint8)
-    fitted = [_fit(picture) for picture in pictures]
-    joined = np.concatenate([fitted[0], gap, fitted[1], gap, fitted[2]], axis=1)
+    left, middle, right = (_fit(picture) for picture in pictures)
+    joined = np.concatenate([left, gap, middle, gap, right], axis=1)
     return bytes(cv2.imencode(".png", joined[..., ::-1])[1])
 
 

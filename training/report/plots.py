@@ -20,6 +20,7 @@ from training.measures.calibration import Reliability
 from training.measures.curves import Curve
 from training.measures.finding import OperatingPoint
 from training.measures.metrics import Overlap
+from training.measures.robustness import Robustness
 
 INK = "#010203"
 """Stands for the page's own colour of letters."""
@@ -180,19 +181,21 @@ def draw_uncertainty(disagreement: Sequence[float], dice: Sequence[float], corre
     return figure
 
 
-def draw_robustness(curves: Mapping[str, Sequence[tuple[float, float]]], units: Mapping[str, str]) -> Figure:
-    """Draw the pooled Dice against the strength, one small figure for each perturbation."""
+def draw_robustness(found: Robustness, units: Mapping[str, str]) -> Figure:
+    """Draw Dice and share of clean slices against the strength, one small figure for each perturbation."""
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(10.0, 5.8), layout="constrained")
-        grid = np.ravel(figure.subplots(2, 4, sharey=True))
-    for axes, (name, points) in zip(grid, curves.items(), strict=True):
-        axes.plot(*zip(*points, strict=True), "o-", color=COLOUR, markersize=4)
-        axes.axhline(points[0][1], color=INK, linewidth=0.8, linestyle=":")
+        figure = Figure(figsize=(11.0, 5.8), layout="constrained")
+        grid = np.ravel(figure.subplots(2, 5, sharey=True))
+    for axes, (name, steps) in zip(grid, found.steps.items(), strict=True):
+        strengths, dice, clean = zip(*steps, strict=True)
+        axes.plot(strengths, dice, "o-", color=COLOUR, markersize=4, label="Dice")
+        axes.plot(strengths, clean, "s--", color=INK, markersize=3, linewidth=1, label="clean")
         axes.set_title(name, fontsize=11)
         axes.set_xlabel(fill(units[name], UNIT_WIDTH), fontsize=9)
         axes.set_ylim(0.0, 1.0)
-    for axes in grid[::4]:
-        axes.set_ylabel("pooled Dice")
+    for axes in grid[::5]:
+        axes.set_ylabel("pooled Dice, share of clean")
+    _legend(grid[0], "lower left")
     return figure
 
 

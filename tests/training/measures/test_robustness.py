@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.drawn import draw_sample, write_data
-from tests.training.stub import BrightEngine
+from tests.training.drawn import draw_sample, write_data, write_manifest
+from tests.training.stub import BrightEngine, FakeEngine, line
 from training.data.dataset import read_manifest
 from training.data.sample import Sample
 from training.learning.networks import reader
@@ -70,8 +70,20 @@ def test_rotation_moves_picture_and_mask_alike() -> None:
 
 def test_the_window_moves_by_the_gray_values_it_says() -> None:
     drawn = draw_sample(0)
-    shifted = PERTURBATIONS["window shift"].apply(drawn, 30.0).image
-    np.testing.assert_array_equal(shifted, np.clip(drawn.image.astype(int) - 30, 0, 255))
+    for name, by in (("darker window", -30), ("brighter window", 30)):
+        shifted = PERTURBATIONS[name].apply(drawn, 30.0).image
+        np.testing.assert_array_equal(shifted, np.clip(drawn.image.astype(int) + by, 0, 255))
+
+
+def test_contrast_changes_about_the_middle_gray() -> None:
+    ramp = np.array([[0, 100, 127, 128, 155, 255]], np.uint8)
+    nothing = np.zeros_like(ramp)
+    for name, expected in (
+        ("more contrast", [0, 72, 126, 128, 182, 255]),
+        ("less contrast", [64, 114, 127, 128, 141, 191]),
+    ):
+        changed = PERTURBATIONS[name].apply(Sample(ramp, nothing, None), 2.0).image
+        np.testing.assert_allclose(changed[0].astype(int), expected, atol=1)
 
 
 def test_more_words_hold_the_fewer_ones(sample: Sample) -> None:
@@ -81,13 +93,30 @@ def test_more_words_hold_the_fewer_ones(sample: Sample) -> None:
 
 def test_the_curves_begin_with_the_picture_as_it_is(tmp_path: Path) -> None:
     rows = read_manifest(write_data(tmp_path, train=0, val=2))
-    curves = measure_robustness(reader(BrightEngine()), rows, threshold=0.5)
-    assert set(curves) == set(PERTURBATIONS)
-    for name, points in curves.items():
-        assert [strength for strength, _ in points] == [PERTURBATIONS[name].none, *PERTURBATIONS[name].strengths]
-        assert points[0][1] == 1.0
+    found = measure_robustness(reader(BrightEngine()), rows, threshold=0.5)
+    assert (found.lesion_slices, found.left_out_slices) == (2, 0)
+    assert set(found.steps) == set(PERTURBATIONS)
+    for name, steps in found.steps.items():
+        assert [step.strength for step in steps] == [PERTURBATIONS[name].none, *PERTURBATIONS[name].strengths]
+        assert steps[0].dice == 1.0
+        assert np.isnan(steps[0].clean)
     # Lesions of 200 gray values, called from 153 on, lose some of their pixels in noise of 32.
-    assert curves["noise"][-1][1] < 1.0
+    assert found.steps["noise"][-1].dice < 1.0
+
+
+def test_slices_without_lesion_are_clean_until_one_is_called(tmp_path: Path) -> None:
+    lines = [
+        line(tmp_path, "ill", "a1", called=4, lesion=4, lung=20),
+        line(tmp_path, "well", "a2", called=0, lesion=0, lung=20),
+        line(tmp_path, "called", "a3", called=1, lesion=0, lung=20),
+    ]
+    rows = read_manifest(write_manifest(tmp_path / "index.csv", lines))
+    found = measure_robustness(reader(FakeEngine()), rows, threshold=0.5)
+    assert (found.lesion_slices, found.left_out_slices) == (1, 2)
+    # The lung is 127, which 40 more bring to 167, above the 153 from which it is called.
+    assert found.steps["brighter window"][0] == (0.0, 1.0, 0.5)
+    assert found.steps["brighter window"][-1].clean == 0.0
+    assert found.steps["darker window"][-1].clean == 0.5
 
 
 def test_rows_are_chosen_from_first_to_last(tmp_path: Path) -> None:

@@ -192,7 +192,9 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, int]]:
     """Which files the explanation check loads, and at which size; what it measures is none of these tests' business."""
     loaded: list[tuple[Path, int]] = []
     monkeypatch.setattr(evaluation, "load_network", lambda file, size: loaded.append((file, size)))
-    monkeypatch.setattr(evaluation, "check_explanations", lambda *_, **__: Sanity("layer", 1, 0.1, 0.9, 0.2))
+    monkeypatch.setattr(
+        evaluation, "check_explanations", lambda *_, **__: (Sanity("layer", 1, 0.02, 0.9, 0.2, 0.1), [])
+    )
     return loaded
 
 

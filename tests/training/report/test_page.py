@@ -14,7 +14,7 @@ from training.measures.calibration import reliability
 from training.measures.curves import Curve, count_probabilities
 from training.measures.metrics import Overlap
 from training.measures.results import SliceResult
-from training.measures.robustness import PERTURBATIONS
+from training.measures.robustness import PERTURBATIONS, Robustness, Step
 from training.report import plots
 from training.report.build import Evaluation, write_report
 
@@ -67,10 +67,10 @@ def test_it_tells_nothing_that_holds_for_other_scans_alone(patients: int, tmp_pa
 
 
 def test_the_steps_of_robustness_begin_right_of_the_names(tmp_path: Path) -> None:
-    curves = {name: [(found.none, 0.8)] for name, found in PERTURBATIONS.items()}
-    write_report(Evaluation(ABOUT, [result()], robustness=curves, robustness_slices=1), tmp_path)
+    steps = {name: [Step(found.none, 0.8, 0.5)] for name, found in PERTURBATIONS.items()}
+    write_report(Evaluation(ABOUT, [result()], robustness=Robustness(steps, 1, 2)), tmp_path)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert '<th scope="row">rotation<span>degrees</span></th><td>0: 0.800</td>' in page
+    assert '<th scope="row">rotation<span>degrees</span></th><td>0: 0.800 / 0.50</td>' in page
 
 
 def test_shares_of_a_row_without_pixels_are_a_dash() -> None:
