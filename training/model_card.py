@@ -64,12 +64,12 @@ def summary_block(report: Mapping[str, Any]) -> str:
     dices = [found["lesion_dice"] for found in report["by_patient"].values() if found["lesion_dice"] is not None]
     clean = DASH if overall["clean_share"] is None else f"{100 * overall['clean_share']:.0f} %"
     lesion, lung, auc = (three_digits(overall[name]) for name in ("lesion_dice", "lung_dice", "finding_auc"))
+    spread = interval([min(dices, default=None), max(dices, default=None)])
     return (
         f"On {report['slices']} slices of the {report['patients']} validation patients, none of whom it was trained "
-        f"on, though they chose among candidates: lesion Dice **{lesion}**, by patient {interval([min(dices, default=None), max(dices, default=None)])}; "
-        f"lung Dice **{lung}**, both pooled. Of the slices without lesion, {clean} have at most "
-        f"{100 * CLEAN_SHARE:g} % of the lung called lesion. Slices with and without lesion are told apart with an AUC "
-        f"of {auc}."
+        f"on, though they chose among candidates: lesion Dice **{lesion}**, by patient {spread}; lung Dice **{lung}**, "
+        f"both pooled. Of the slices without lesion, {clean} have at most {100 * CLEAN_SHARE:g} % of the lung called "
+        f"lesion. Slices with and without lesion are told apart with an AUC of {auc}."
     )
 
 
