@@ -192,7 +192,7 @@ def draw_robustness(found: Robustness, units: Mapping[str, str]) -> Figure:
         axes.plot(strengths, clean, "s--", color=INK, markersize=3, linewidth=1, label="clean")
         axes.set_title(name, fontsize=11)
         axes.set_xlabel(fill(units[name], UNIT_WIDTH), fontsize=9)
-        axes.set_ylim(0.0, 1.0)
+        axes.set_ylim(0.0, 1.03)
     for axes in grid[::5]:
         axes.set_ylabel("pooled Dice, share of clean")
     _legend(grid[0], "lower left")
