@@ -18,7 +18,7 @@ from model.preprocess import INPUT_SIZE
 
 log = logging.getLogger(__name__)
 
-SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "groundglass-1.xml"
+SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "groundglass-2.xml"
 KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
 CHANNELS_BY_COUNT = {1: ("lesion",), 2: ("lesion", "lung")}
 
