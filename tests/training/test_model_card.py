@@ -30,6 +30,12 @@ def test_the_report_is_of_the_shipped_weights() -> None:
     assert SHIPPED["weights"] == SHIPPED_WEIGHTS.name
 
 
+def test_the_committed_report_was_written_with_the_card_at_hand() -> None:
+    assert all(stage["history"] for run in read_card(SHIPPED_WEIGHTS)["training"] for stage in run["epochs"])
+    page = (ROOT / REPORT).with_name("report.html").read_text(encoding="utf-8")
+    assert page.count("Loss and lesion Dice of each epoch") >= 1, "run make report once more, now that there is a card"
+
+
 def test_the_committed_report_shows_no_scan_and_no_path_of_a_machine() -> None:
     folder = (ROOT / REPORT).parent
     for name in ("report.html", "report.json", "report.md"):

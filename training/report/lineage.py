@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from training.report.markdown import DASH, table, three_digits
+from training.report.markdown import DASH, counted, table, three_digits
 
 Card = Mapping[str, Any]
 
@@ -67,6 +67,6 @@ def _tell_further(extra: Card, found: Card) -> str:
     labels = found["labels"] or {}
     made = f", by `{labels['made_by']}` from `{labels['manifest']}`" if labels else ""
     return (
-        f"{100 * extra['share']:g} % of an epoch from {found['slices']} slices of {found['patients_or_series']} "
-        f"patients or series ({', '.join(found['sources']) or DASH}){made}"
+        f"{100 * extra['share']:g} % of an epoch from {counted(found['slices'], 'slice')} of "
+        f"{counted(found['patients_or_series'], 'patient')} or series ({', '.join(found['sources']) or DASH}){made}"
     )
