@@ -15,6 +15,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from training.measures.calibration import Reliability
 from training.measures.curves import Curve
@@ -129,6 +130,8 @@ def draw_reliability(before: Reliability, after: tuple[float, Reliability] | Non
     axes, below = parts
     axes.set(ylabel="share of lesion")
     below.set(xlabel="stated probability", ylabel="pixels", yscale="log")
+    # Within one power of ten the letters of all steps would lie over each other.
+    below.yaxis.set_minor_formatter(NullFormatter())
     axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
     axes.plot(before.probability, before.share, "o-", color=COLOUR, label="as the network says it")
     if after is not None:
