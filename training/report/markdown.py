@@ -189,11 +189,19 @@ def _uncertainty(found: Report) -> str:
         three_digits(found[f"spearman_{name}_where_lesion"])
         for name in ("with_dice", "of_called_area", "at_equal_called_area")
     )
-    missed, unwarned = found["missed_slices"], found["missed_slices_without_disagreement"]
     return (
         f"{sentence}, and {ill} over the {found['slices_with_lesion']} with lesion. There the called area alone "
-        f"correlates by {area}, and at equal area {rest} is left for the disagreement. Of {counted(missed, 'slice')} "
-        f"with lesion in which nothing is called, {unwarned} show no disagreement at all: it does not warn of them."
+        f"correlates by {area}, and at equal area {rest} is left for the disagreement." + _unwarned(found)
+    )
+
+
+def _unwarned(found: Report) -> str:
+    missed, unwarned = found["missed_slices"], found["missed_slices_without_disagreement"]
+    if not unwarned:
+        return ""
+    return (
+        f" In {counted(missed, 'slice')} with lesion nothing is called, and in {unwarned} of them all readings agree on "
+        "that: the disagreement does not warn of them."
     )
 
 

@@ -108,3 +108,18 @@ def test_the_threshold_in_use_is_named_beside_its_line(threshold: float) -> None
     box, line = words.get_window_extent(), axes.transData.transform((threshold, 0.0))[0]
     assert words.get_text() == f"in use: {threshold:g}"
     assert box.x1 < line or line < box.x0
+
+
+def uncertainty(tmp_path: Path, results: list[SliceResult]) -> str:
+    write_report(Evaluation(ABOUT, results), tmp_path)
+    return next(line for line in (tmp_path / "report.md").read_text().splitlines() if "Uncertainty" in line)
+
+
+def test_it_says_where_disagreement_does_not_warn(tmp_path: Path) -> None:
+    seen = [result(number, missed_rows=2 * number, disagreement=number / 9) for number in range(4)]
+    assert "does not warn" not in uncertainty(tmp_path, seen)
+    missed = [
+        result(number, missed_rows=16, disagreement=disagreement) for number, disagreement in ((4, 0.0), (5, 0.5))
+    ]
+    told = uncertainty(tmp_path, [*seen, *missed])
+    assert "In 2 slices with lesion nothing is called, and in 1 of them all readings agree on that" in told

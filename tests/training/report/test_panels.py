@@ -8,11 +8,12 @@ import pytest
 
 from tests.training.drawn import write_data
 from tests.training.stub import BrightEngine, result
-from training.data.dataset import read_manifest
+from training.data.dataset import read_manifest, read_sample
 from training.evaluate import evaluate
 from training.learning.networks import reader
 from training.measures.results import SliceResult
-from training.report.panels import GAP_PX, SIDE_PX, WORST, choose_cases, describe, draw_panels
+from training.measures.sanity import MapPair
+from training.report.panels import GAP_PX, SIDE_PX, WORST, choose_cases, describe, draw_maps, draw_panels
 
 
 @pytest.fixture
@@ -43,6 +44,21 @@ def test_a_panel_is_three_pictures_beside_one_another(tmp_path: Path) -> None:
     assert drawn is not None
     assert drawn.shape == (SIDE_PX, 3 * SIDE_PX + 2 * GAP_PX, 3)
     assert best.caption == "val0, slice 0: Dice 1.00, 336 pixels drawn, 336 called"
+
+
+def test_maps_lie_beside_the_slice(tmp_path: Path) -> None:
+    (row,) = read_manifest(write_data(tmp_path, train=0, val=1))
+    shape = read_sample(row).image.shape
+    nothing, everything = np.zeros(shape, np.float32), np.ones(shape, np.float32)
+    (panel,) = draw_maps([MapPair(row, everything, nothing)])
+    assert panel.caption == "val0, slice 0"
+    drawn = cv2.imdecode(np.frombuffer(panel.png, np.uint8), cv2.IMREAD_COLOR)
+    assert drawn is not None
+    plain, trained, randomised = (
+        drawn[:, start : start + SIDE_PX] for start in range(0, 3 * SIDE_PX, SIDE_PX + GAP_PX)
+    )
+    np.testing.assert_array_equal(plain, randomised)
+    assert (plain != trained).any(axis=-1).all()
 
 
 def test_a_slice_is_described(results: list[SliceResult]) -> None:
