@@ -200,8 +200,8 @@ def _unwarned(found: Report) -> str:
     if not unwarned:
         return ""
     return (
-        f" In {counted(missed, 'slice')} with lesion nothing is called, and in {unwarned} of them all readings agree on "
-        "that: the disagreement does not warn of them."
+        f" In {counted(missed, 'slice')} with lesion nothing is called, and in {unwarned} of them all readings agree "
+        "on that: the disagreement does not warn of them."
     )
 
 
