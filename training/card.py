@@ -15,7 +15,7 @@ from training.commands import sentences
 from training.data.dataset import DATA_FOLDER, Row, describe_manifest, read_manifest
 from training.data.labels import LABELS
 from training.learning.ancestry import origins
-from training.train import MONITOR, read_history
+from training.learning.history import MONITOR, read_history
 
 CURVES = ("loss", "val_loss", "lesion_dice", "val_lesion_dice")
 """The columns of a run's log.csv that a card keeps, for the learning curves of the report."""

@@ -22,6 +22,7 @@ from training.commands import count, input_size, sentences
 from training.commands import threshold as read_threshold
 from training.data.dataset import DATA_FOLDER, Row, describe_manifest, read_manifest, read_sample
 from training.data.sample import UNKNOWN, Sample
+from training.learning.history import read_history
 from training.learning.networks import load_any, reader
 from training.measures.appearance import measure_appearance
 from training.measures.calibration import near_lesions
@@ -36,9 +37,8 @@ from training.measures.sanity import MapPair, Sanity, check_explanations, keras_
 from training.measures.surfaces import compare_surfaces
 from training.measures.uncertainty import flip_disagreement
 from training.report.build import SEED, Evaluation, Stage, write_report
-from training.report.markdown import three_digits
+from training.report.numbers import three_digits
 from training.report.panels import draw_maps, draw_panels
-from training.train import read_history
 
 MANIFEST = DATA_FOLDER / "ct-lesions" / "index.csv"
 SHOWN_MAPS = 3

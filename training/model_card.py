@@ -18,16 +18,9 @@ from model.engine import SHIPPED_WEIGHTS, read_card
 from training.commands import sentences
 from training.measures.results import CLEAN_SHARE
 from training.report.lineage import data_table, training_tables
-from training.report.markdown import (
-    DASH,
-    EMPTY_MASK_RULE,
-    groups_table,
-    headline_table,
-    interval,
-    reading,
-    three_digits,
-    trust_sentences,
-)
+from training.report.markdown import EMPTY_MASK_RULE, groups_table, headline_table, reading
+from training.report.numbers import DASH, interval, three_digits
+from training.report.trust import trust_sentences
 
 REPORT = Path("docs/report/report.json")
 DOCUMENTS = (Path("MODEL_CARD.md"), Path("README.md"))

@@ -10,7 +10,6 @@ WORKDIR/best.weights.h5         the best of the last stage, once all stages are 
 from __future__ import annotations
 
 import argparse
-import csv
 import importlib.util
 import json
 import logging
@@ -33,13 +32,12 @@ from training.data.splits import leave_out_patients, split_rows
 from training.learning.ancestry import refuse_seen, teachers
 from training.learning.averaging import SaveBest, ValidateAverage, averaging
 from training.learning.config import Config, Stage, as_dict, read_config
+from training.learning.history import MONITOR, finished_epochs, read_history
 from training.learning.losses import LOSSES, LesionLungLoss
 from training.learning.schedule import CosineWithWarmup
 from training.measures.metrics import training_metrics
 
 log = logging.getLogger(__name__)
-
-MONITOR = "val_lesion_dice"
 
 
 def train(config: Config, workdir: Path, *, data: Path = DATA_FOLDER, resume: bool = False, verbose: int = 1) -> Path:
@@ -144,7 +142,7 @@ def _train_stage(
 ) -> Path:
     """Run one stage, from where it was left; return its best weights."""
     history = read_history(folder / "log.csv")
-    done = _finished_epochs(folder)
+    done = finished_epochs(folder)
     best = folder / "best.weights.h5"
     if (folder / "done").exists():
         return best
@@ -209,21 +207,6 @@ def _callbacks(
     # Last, so that an epoch that counts as done has been logged and checkpointed.
     backup = keras.callbacks.BackupAndRestore(folder / "backup", double_checkpoint=True, delete_checkpoint=False)
     return [*callbacks, backup]
-
-
-def _finished_epochs(folder: Path) -> int:
-    """Return how many epochs the backup in a stage's folder holds."""
-    file = folder / "backup" / "training_metadata.json"
-    return int(json.loads(file.read_text())["epoch"]) if file.exists() else 0
-
-
-def read_history(file: Path) -> list[dict[str, str]]:
-    """Return the rows of a log.csv, one per epoch in order; an epoch that was run twice counts once, the last time."""
-    if not file.exists():
-        return []
-    with file.open(newline="", encoding="utf-8") as lines:
-        by_epoch = {int(row["epoch"]): row for row in csv.DictReader(lines)}
-    return [by_epoch[epoch] for epoch in sorted(by_epoch)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

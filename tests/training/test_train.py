@@ -18,9 +18,10 @@ from training import train as training
 from training.data.dataset import SliceBatches, read_manifest, read_sample
 from training.data.mixture import Mixture
 from training.learning.config import Config, Extra, Stage
+from training.learning.history import read_history
 from training.learning.schedule import CosineWithWarmup
 from training.measures.metrics import PooledOverlap
-from training.train import Material, main, read_history, train
+from training.train import Material, main, train
 
 STAGE = Stage(size=32, epochs=2, batch_size=2, learning_rate=1e-2)
 CONFIG = Config("index.csv", (STAGE,), seed=1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from training.report.markdown import DASH, counted, table, three_digits
+from training.report.markdown import table
+from training.report.numbers import DASH, counted, three_digits
 
 Card = Mapping[str, Any]
 

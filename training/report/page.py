@@ -13,19 +13,10 @@ from markupsafe import Markup, escape
 
 from training.measures.groups import GROUPINGS
 from training.report.figures import Drawing
-from training.report.markdown import (
-    COLUMNS,
-    EMPTY_MASK_RULE,
-    counted,
-    group_rows,
-    headline_rows,
-    interval,
-    reading,
-    robustness_rows,
-    three_digits,
-    trust_sentences,
-)
+from training.report.markdown import COLUMNS, EMPTY_MASK_RULE, group_rows, headline_rows, reading
+from training.report.numbers import counted, interval, three_digits
 from training.report.panels import Panel
+from training.report.trust import robustness_rows, trust_sentences
 
 TEMPLATES = Path(__file__).parent / "templates"
 
