@@ -89,11 +89,8 @@ def by_level(results: Sequence[SliceResult]) -> Groups:
     for result in results:
         numbers[result.row.scan].append(result.row.slice_index)
 
-    def third_of(result: SliceResult) -> str:
-        around = numbers[result.row.scan]
-        return _third(result.row.slice_index, min(around), max(around))
-
-    found = by_name(results, third_of)
+    ends = {scan: (min(found), max(found)) for scan, found in numbers.items()}
+    found = by_name(results, lambda result: _third(result.row.slice_index, *ends[result.row.scan]))
     return {name: found[name] for name in (*THIRDS, NO_LEVEL) if name in found}
 
 

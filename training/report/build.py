@@ -8,7 +8,6 @@ OUT/slices.csv    a row for each slice
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from training.data.tables import write_table
 from training.measures.bootstrap import DRAWS, Interval, bootstrap
 from training.measures.calibration import (
     NEAR_PX,
@@ -200,10 +200,8 @@ def _rounded(value: Any) -> Any:
 
 
 def _write_slices(results: Sequence[SliceResult], file: Path) -> None:
-    with file.open("w", newline="", encoding="utf-8") as lines:
-        table = csv.DictWriter(lines, list(_slice_values(results[0])))
-        table.writeheader()
-        table.writerows(_slice_values(result) for result in results)
+    lines = [_slice_values(result) for result in results]
+    write_table(file, list(lines[0]), lines)
 
 
 def _slice_values(result: SliceResult) -> dict[str, object]:
