@@ -1,4 +1,4 @@
-"""Which parts of a slice made the network call a lesion: Seg-Grad-CAM, and a copy of random weights to check it by.
+"""Which parts of a slice made the network call a lesion: Seg-Grad-CAM, and a shuffled copy to check it by.
 
 python -m training.explain --weights model/weights/NAME.weights.h5 --image slice.png --out map.png
 
@@ -87,19 +87,38 @@ def _gradient(
     return activations.numpy()[0], gradient.numpy()[0]
 
 
-def randomise(network: keras.Model, rng: np.random.Generator) -> keras.Model:
-    """Return a copy of a network whose kernels are drawn anew: normal, of the same deviation as the trained ones.
+def randomise(network: keras.Model, inputs: FloatArray, rng: np.random.Generator) -> keras.Model:
+    """Return a copy of a network that has learned nothing but still sees the picture, to hold its maps against.
 
-    Batch normalisation keeps its values, so that the signal still reaches the end.
+    The weights of each kernel are shuffled, so that they keep their distribution. The means and variances of the batch
+    normalisation are taken anew from `inputs`: those of the trained kernels would damp what the shuffled ones give, and
+    the copy would answer alike for any picture.
+
+    Parameters
+    ----------
+    network : as `model.network.load_network` gives it.
+    inputs : (N, size, size, 1) float32 in 0.0 ... 1.0, N at least 1: slices that the maps will be of.
     """
     copy = build_network(size=int(network.input_shape[1]), classes=int(network.output_shape[-1]))
-    copy.set_weights([_redrawn(weight, rng) if weight.ndim == 4 else weight for weight in network.get_weights()])
+    copy.set_weights([_shuffled(weight, rng) if weight.ndim == 4 else weight for weight in network.get_weights()])
+    _measure_normalisation(copy, inputs)
     return copy
 
 
-def _redrawn(weight: FloatArray, rng: np.random.Generator) -> FloatArray:
-    redrawn: FloatArray = (weight.std() * rng.standard_normal(weight.shape)).astype(np.float32)
-    return redrawn
+def _shuffled(weight: FloatArray, rng: np.random.Generator) -> FloatArray:
+    return rng.permutation(weight.ravel()).reshape(weight.shape)
+
+
+def _measure_normalisation(network: keras.Model, inputs: FloatArray) -> None:
+    """Put the means and variances of (N, size, size, 1) float32 in place of those that batch normalisation keeps."""
+    layers = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    kept = [layer.momentum for layer in layers]
+    # Without momentum one pass forgets what was kept before.
+    for layer in layers:
+        layer.momentum = 0.0
+    network(inputs, training=True)
+    for layer, momentum in zip(layers, kept, strict=True):
+        layer.momentum = momentum
 
 
 def likeness(trained: FloatArray, randomised: FloatArray) -> float:

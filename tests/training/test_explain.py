@@ -7,12 +7,13 @@ import keras
 import numpy as np
 import pytest
 
-from model.network import build_network
+from model.engine import SHIPPED_WEIGHTS
+from model.network import build_network, load_network
 from tests.training.drawn import draw_sample, write_data, write_png
 from training import explain as explanation
 from training.data.dataset import read_manifest, read_sample
-from training.explain import draw_map, explain, explain_picture, likeness, main, randomise
-from training.measures.sanity import _inside, check_explanations, keras_weights_of
+from training.explain import LAYER, FloatArray, draw_map, explain, explain_picture, likeness, main, randomise
+from training.measures.sanity import Look, check_explanations, compare_maps, keras_weights_of, sum_up
 
 SIZE = 64
 
@@ -65,14 +66,42 @@ def test_it_names_the_layers_that_there_are(network: keras.Model) -> None:
 
 
 def test_randomised_weights_are_seeded_and_change_the_map(unet: keras.Model) -> None:
-    one, same = (randomise(unet, np.random.default_rng(1)) for _ in range(2))
+    one, same = (randomise(unet, picture()[np.newaxis], np.random.default_rng(1)) for _ in range(2))
     for first, second, trained in zip(one.get_weights(), same.get_weights(), unet.get_weights(), strict=True):
         np.testing.assert_array_equal(first, second)
         if trained.ndim == 4:
-            assert first.std() == pytest.approx(trained.std(), rel=0.1)
+            np.testing.assert_array_equal(np.sort(first.ravel()), np.sort(trained.ravel()))
             assert not np.array_equal(first, trained)
     mask = draw_sample(0).lesion > 0
     assert not np.allclose(explain(unet, picture(), mask), explain(one, picture(), mask))
+
+
+def spread(network: keras.Model, layer: str, inputs: FloatArray) -> float:
+    """How differently a layer answers two inputs: the mean difference by the mean activation."""
+    probe = keras.Model(network.input, network.get_layer(layer).output)
+    first, second = probe.predict_on_batch(inputs)
+    return float(np.abs(first - second).mean() / np.abs([first, second]).mean())
+
+
+def test_the_randomised_copy_of_the_shipped_weights_sees_the_picture() -> None:
+    network = load_network(SHIPPED_WEIGHTS.with_suffix(".weights.h5"), size=SIZE)
+    inputs = np.stack([picture(), np.zeros_like(picture())])
+    copy = randomise(network, inputs[:1], np.random.default_rng(0))
+    # With the batch normalisation of the trained kernels it would be a hundredth.
+    assert spread(copy, LAYER, inputs) > 0.2
+
+
+def test_batch_normalisation_is_measured_without_changing_how_it_learns(unet: keras.Model) -> None:
+    def normalisation(network: keras.Model) -> list[keras.layers.Layer]:
+        return [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+    half = np.full((1, SIZE, SIZE, 1), 0.5, np.float32)
+    copy = randomise(unet, half, np.random.default_rng(0))
+    # The first one looks at the picture itself, which has a mean of 0.5 and no variance.
+    first = normalisation(copy)[0]
+    assert first.moving_mean.numpy().tolist() == [0.5]
+    assert first.moving_variance.numpy().tolist() == [0.0]
+    assert [layer.momentum for layer in normalisation(copy)] == [layer.momentum for layer in normalisation(unet)]
 
 
 def test_likeness_is_that_of_ranks() -> None:
@@ -148,8 +177,27 @@ def test_the_check_compares_with_random_weights(unet: keras.Model, tmp_path: Pat
 
 def test_a_share_inside_is_of_the_sum_of_the_map() -> None:
     found = np.array([[0.5, 0.25], [0.25, 1.0]], np.float32)
-    assert _inside(found, np.array([[True, True], [False, False]])) == pytest.approx(0.375)
-    assert np.isnan(_inside(np.zeros_like(found), found > 0))
+    flat = np.zeros_like(found)
+    called = np.array([[True, True], [False, False]])
+    look = compare_maps(found, flat, called)
+    # 0.75 of 2.0; half of the pixels are called.
+    assert (look.called_share, look.inside_trained) == (0.5, 0.375)
+    assert np.isnan([look.inside_randomised, look.likeness]).all()
+    assert np.isnan(compare_maps(flat + 1.0, found, called).inside_trained)
+
+
+def test_a_flat_map_of_the_copy_does_not_drop_the_trained_figure() -> None:
+    nan = float("nan")
+    looks = [Look(0.1, 0.9, nan, nan), Look(0.2, 0.6, 0.1, 0.5), Look(0.3, 0.2, nan, nan), Look(0.9, nan, 0.3, nan)]
+    found = sum_up(looks)
+    assert (found.slices, found.flat_trained, found.flat_randomised) == (4, 1, 2)
+    assert found.called_share == pytest.approx((0.1 + 0.2 + 0.3) / 3)
+    assert found.inside_trained == pytest.approx((0.9 + 0.6 + 0.2) / 3)
+    assert found.inside_trained_median == 0.6
+    assert found.above_chance == pytest.approx(2 / 3)
+    assert found.inside_randomised == pytest.approx(0.2)
+    assert found.inside_randomised_median == pytest.approx(0.2)
+    assert found.likeness_randomised == 0.5
 
 
 def test_served_weights_have_keras_weights_beside_them(tmp_path: Path) -> None:

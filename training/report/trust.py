@@ -18,7 +18,7 @@ def trust_sentences(report: Report) -> dict[str, str]:
         sentences["uncertainty"] = _uncertainty(report["uncertainty"])
     if "robustness" in report:
         sentences["robustness"] = _robustness(report["robustness"])
-    if report.get("explanation", {}).get("likeness_randomised") is not None:
+    if report.get("explanation", {}).get("inside_trained") is not None:
         sentences["explanation"] = _explanation(report["explanation"])
     return sentences
 
@@ -107,14 +107,42 @@ def _pair(step: tuple[str, float | None, float | None]) -> str:
 
 
 def _explanation(found: Report) -> str:
-    called, trained, randomised, likeness = (
+    trained, called = three_digits(found["inside_trained"]), three_digits(found["called_share"])
+    sentence = (
+        f"**Explanation**: over {counted(found['slices'], 'slice')}, {trained} of the Seg-Grad-CAM map lies inside the "
+        f"called lesion; a map that knew nothing would have {called} there."
+    )
+    # A report from before the randomised copy saw the picture compares with nothing.
+    return sentence + _control(found) if "flat_randomised" in found else sentence
+
+
+def _control(found: Report) -> str:
+    """Return how the trained maps spread, what the maps of the randomised copy came to, and what was left out."""
+    median, above, randomised, randomised_median, likeness = (
         three_digits(found[name])
-        for name in ("called_share", "inside_trained", "inside_randomised", "likeness_randomised")
+        for name in (
+            "inside_trained_median",
+            "above_chance",
+            "inside_randomised",
+            "inside_randomised_median",
+            "likeness_randomised",
+        )
     )
     return (
-        f"**Explanation**: over {counted(found['slices'], 'slice')}, {trained} of the Seg-Grad-CAM map lies inside the "
-        f"called lesion, with randomised weights {randomised}; a map that knew nothing would have {called} there. The "
-        f"two maps correlate by {likeness} (Spearman; 1 would mean that the map does not depend on what was learned)."
+        f" The median is {median}, and in {above} of the slices more lies inside than by chance. With the weights of "
+        "each kernel shuffled and the batch normalisation measured anew, so that the copy still sees the picture, it "
+        f"is {randomised}, median {randomised_median}. The two maps correlate by {likeness} (Spearman; 1 would mean "
+        f"that the map does not depend on what was learned).{_flat(found)}"
+    )
+
+
+def _flat(found: Report) -> str:
+    if not found["flat_trained"] and not found["flat_randomised"]:
+        return ""
+    return (
+        f" Of the maps {found['flat_trained']} of the trained network and {found['flat_randomised']} of the copy are "
+        "flat, because nothing at that layer speaks for a lesion: they point nowhere and are left out of that "
+        "network's figures."
     )
 
 

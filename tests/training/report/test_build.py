@@ -14,7 +14,7 @@ from training import evaluate as evaluation
 from training.data.dataset import Row, describe_manifest
 from training.evaluate import check_sanity, evaluate, main, read_stages
 from training.measures.results import Summary
-from training.measures.sanity import Sanity
+from training.measures.sanity import Look, sum_up
 from training.report.build import Evaluation, write_report
 
 ABOUT = {
@@ -192,9 +192,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, int]]:
     """Which files the explanation check loads, and at which size; what it measures is none of these tests' business."""
     loaded: list[tuple[Path, int]] = []
     monkeypatch.setattr(evaluation, "load_network", lambda file, size: loaded.append((file, size)))
-    monkeypatch.setattr(
-        evaluation, "check_explanations", lambda *_, **__: (Sanity("layer", 1, 0.02, 0.9, 0.2, 0.1), [])
-    )
+    monkeypatch.setattr(evaluation, "check_explanations", lambda *_, **__: (sum_up([Look(0.02, 0.9, 0.2, 0.1)]), []))
     return loaded
 
 
