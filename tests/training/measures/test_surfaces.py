@@ -19,6 +19,12 @@ def box(top: int, left: int, height: int, width: int) -> Mask:
     return mask
 
 
+def line(length: int) -> Mask:
+    mask = np.zeros((20, 120), np.bool_)
+    mask[10, 10 : 10 + length] = True
+    return mask
+
+
 def outline(mask: Mask) -> Mask:
     return np.asarray(mask & ~binary_erosion(mask))
 
@@ -26,6 +32,13 @@ def outline(mask: Mask) -> Mask:
 def test_a_mask_agrees_with_itself() -> None:
     found = compare_surfaces(box(5, 5, 10, 20), box(5, 5, 10, 20))
     assert (found.hd95_px, found.surface_dice) == (0.0, 1.0)
+
+
+def test_the_distance_is_the_95th_percentile() -> None:
+    # Of a line of 100 pixels the last 20 are not called: its outline there is 1, 2 ... 20 pixels away, elsewhere 0. A
+    # twentieth of the outline, five columns, is further away than 15; a tenth than 10; a hundredth than 19.
+    found = compare_surfaces(line(100), line(80))
+    assert found.hd95_px == pytest.approx(15.0)
 
 
 def test_a_shift_beyond_the_tolerance_is_as_long_as_it_is() -> None:
