@@ -156,7 +156,7 @@ def test_it_lists_every_orphan(volumes: Path, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize("folder", ["masks", "lungs"])
 def test_it_refuses_a_mask_without_a_scan(folder: str, volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(volumes / folder / "b.nii", marked())
-    assert "1 files have no scan in" in complaint(volumes, capsys)
+    assert "1 file has no scan in" in complaint(volumes, capsys)
 
 
 def test_it_refuses_two_files_of_one_stem(volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,7 +52,7 @@ def test_all_orphans_are_listed_at_once(orphans: Path, capsys: pytest.CaptureFix
     assert not (orphans / "out").exists()
     assert capsys.readouterr().err == (
         f"2 files have no mask in {orphans}/masks: {orphans}/frames/f3.png, {orphans}/frames/f5.png; "
-        f"1 files have no scan in {orphans}/frames: {orphans}/masks/f4.png. "
+        f"1 file has no scan in {orphans}/frames: {orphans}/masks/f4.png. "
         "Rename, add or remove files, or leave them out by --skip-orphans\n"
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from training.convert.dicom import series_files
 from training.data.tables import read_table
+from training.report.numbers import counted
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +115,8 @@ def _stem(path: Path, suffixes: Sequence[str], *, series: bool) -> str | None:
 def _list_orphans(files: Mapping[str, Path], partners: Mapping[str, Path], what: str) -> list[str]:
     """Return one clause that lists the files without a partner, or none."""
     orphans = [str(files[stem]) for stem in sorted(set(files) - set(partners))]
-    return [f"{len(orphans)} files have {what}: {', '.join(orphans)}"] if orphans else []
+    verb = "has" if len(orphans) == 1 else "have"
+    return [f"{counted(len(orphans), 'file')} {verb} {what}: {', '.join(orphans)}"] if orphans else []
 
 
 def read_patients(file: Path, stems: Iterable[str]) -> dict[str, Patient]:
