@@ -25,6 +25,8 @@ RELIABILITY_BINS = 15
 """Of equal width, as in Guo et al., On Calibration of Modern Neural Networks, ICML 2017."""
 TEMPERATURES = (0.05, 20.0)
 """Where the temperature is looked for."""
+LEAST_SHARE = 0.01
+"""A bin with a smaller share of the pixels than this is left out of the largest gap: it may be chance."""
 AT_A_BOUND = 0.01
 """A temperature found this close to an end of TEMPERATURES, as a share of it, is that end and no optimum."""
 
@@ -38,6 +40,20 @@ class Reliability:
     probability: Values
     share: Values
     pixels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A bin of `reliability`: mean probability, share of lesion, pixels."""
+
+    probability: float
+    share: float
+    pixels: int
+
+    @property
+    def size(self) -> float:
+        """How far what is stated lies from what is found, in 0.0 ... 1.0."""
+        return abs(self.probability - self.share)
 
 
 def near_lesions(truth: Mask, called: Mask, *, distance_px: int = NEAR_PX) -> Mask:
@@ -85,6 +101,21 @@ def expected_calibration_error(histogram: Histogram, *, temperature: float = 1.0
         return float("nan")
     gaps = np.nan_to_num(np.abs(found.probability - found.share))
     return float(np.sum(gaps * found.pixels) / total)
+
+
+def largest_gap(histogram: Histogram) -> Gap | None:
+    """Return the bin whose mean probability lies furthest from its share of lesion; None without pixels.
+
+    Only bins with at least LEAST_SHARE of the pixels count.
+    """
+    found = reliability(histogram)
+    least = max(1.0, LEAST_SHARE * int(found.pixels.sum()))
+    gaps = [
+        Gap(float(probability), float(share), int(pixels))
+        for probability, share, pixels in zip(found.probability, found.share, found.pixels, strict=True)
+        if pixels >= least
+    ]
+    return max(gaps, key=lambda gap: gap.size, default=None)
 
 
 def brier_score(histogram: Histogram, *, temperature: float = 1.0) -> float:

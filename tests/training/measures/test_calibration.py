@@ -9,9 +9,11 @@ from sklearn.metrics import brier_score_loss, log_loss
 
 from training.measures.calibration import (
     RELIABILITY_BINS,
+    Gap,
     brier_score,
     expected_calibration_error,
     fit_temperature,
+    largest_gap,
     near_lesions,
     negative_log_likelihood,
     probabilities,
@@ -124,3 +126,29 @@ def test_nothing_is_near_nothing() -> None:
 def test_it_refuses_masks_of_other_shapes() -> None:
     with pytest.raises(ValueError, match="differ in shape"):
         near_lesions(np.zeros((3, 3), np.bool_), np.zeros((3, 4), np.bool_))
+
+
+def pixels_at(*stated: tuple[float, int, int]) -> Histogram:
+    """Pixels without and with lesion at the bin of a histogram whose probability is nearest to the stated one."""
+    counts = np.zeros((2, BINS), np.int64)
+    for probability, without, with_lesion in stated:
+        counts[:, np.argmin(np.abs(probabilities() - probability))] += (without, with_lesion)
+    return Histogram(counts)
+
+
+def test_the_largest_gap_is_that_of_a_bin_with_enough_pixels() -> None:
+    # 0.1 stated and found; 0.5 stated, 0.3 found; 0.9 stated and nothing found, but of 9 pixels of 1,009 alone.
+    gap = largest_gap(pixels_at((0.1, 450, 50), (0.5, 350, 150), (0.9, 9, 0)))
+    assert gap is not None
+    assert (gap.share, gap.pixels) == (0.3, 500)
+    assert gap.probability == pytest.approx(0.5, abs=0.01)
+    assert gap.size == pytest.approx(0.2, abs=0.01)
+    # Of 11 pixels it counts.
+    gap = largest_gap(pixels_at((0.1, 450, 50), (0.5, 350, 150), (0.9, 11, 0)))
+    assert gap is not None
+    assert (gap.share, gap.pixels) == (0.0, 11)
+
+
+def test_without_pixels_there_is_no_gap() -> None:
+    assert largest_gap(EMPTY) is None
+    assert Gap(0.25, 0.75, 1).size == 0.5
