@@ -77,9 +77,10 @@ class Summary:
     area_spearman: float
     area_bias_px: float  # mean of called less true area, over all slices
     finding_auc: float  # slices with and without lesion told apart
-    clean_share: float  # of the slices without lesion, those with at most CLEAN_SHARE of the lung called
+    clean_share: float  # of the slices without lesion, those with at most CLEAN_SHARE of the predicted lung called
     lung_dice: float
-    lung_slices: int  # with a lung mask: what lung_dice rests on
+    # With a lung mask: what lung_dice rests on. An empty mask counts, since lung called there would lower the Dice.
+    lung_slices: int
 
     def as_dict(self) -> dict[str, float]:
         """Return the figures by name."""

@@ -25,6 +25,7 @@ from training.measures.calibration import (
     brier_score,
     expected_calibration_error,
     fit_temperature,
+    largest_gap,
     negative_log_likelihood,
 )
 from training.measures.curves import LOWER_EDGES, dice_by_threshold
@@ -76,7 +77,7 @@ def build_report(evaluation: Evaluation, *, rng: np.random.Generator) -> dict[st
         "not_measurable": NOT_MEASURABLE,
     }
     for name, grouping in GROUPINGS.items():
-        report[name] = {group: summarise(found).as_dict() for group, found in grouping.split(results).items()}
+        report[name] = {group: _group(found) for group, found in grouping.split(results).items()}
     if evaluation.robustness:
         report["robustness"] = _robustness(evaluation.robustness)
     if evaluation.sanity:
@@ -106,6 +107,12 @@ def write_report(evaluation: Evaluation, out: Path) -> dict[str, Any]:
     return report
 
 
+def _group(results: Sequence[SliceResult]) -> dict[str, float]:
+    """Return the figures of a group, and of how many patients it is and how many slices the first of them has."""
+    slices = [len(found) for found in by_patient(results).values()]
+    return summarise(results).as_dict() | {"patients": len(slices), "most_slices_of_a_patient": max(slices)}
+
+
 def _intervals(intervals: Mapping[str, Interval]) -> dict[str, list[float]]:
     # The interval of a number of slices would only say how the patients were drawn.
     return {
@@ -129,14 +136,16 @@ def _finding(results: Sequence[SliceResult]) -> dict[str, Any]:
     return found
 
 
-def _calibration(results: Sequence[SliceResult]) -> dict[str, float]:
+def _calibration(results: Sequence[SliceResult]) -> dict[str, Any]:
     near = pool(result.near for result in results)
     temperature = fit_temperature(near)
-    found: dict[str, float] = {
+    gap = largest_gap(near)
+    found: dict[str, Any] = {
         "near_px": NEAR_PX,
         "bins": RELIABILITY_BINS,
         "pixels": near.positives + near.negatives,
         "temperature": temperature,
+        "largest_gap": None if gap is None else asdict(gap) | {"size": gap.size},
     }
     for suffix, value in (("", 1.0), ("_at_temperature", temperature)):
         defined = not math.isnan(value)

@@ -32,8 +32,8 @@ HEADLINES = {
     "area_spearman": "Area, drawn and called: Spearman",
     "area_bias_px": "Area, called less drawn, mean, pixels",
     "finding_auc": "Slices with and without lesion: AUC",
-    "clean_share": f"Slices without lesion with at most {100 * CLEAN_SHARE:g} % of the lung called",
-    "lung_dice": "Lung Dice, pooled",
+    "clean_share": f"Slices without lesion with at most {100 * CLEAN_SHARE:g} % of the lung, as predicted, called",
+    "lung_dice": "Lung Dice, pooled, of the {lung_slices} slices with a lung mask",
 }
 """The figures of the whole data set, in the order to show them; in braces a figure that one rests on."""
 
@@ -55,7 +55,8 @@ COLUMNS = {
 EMPTY_MASK_RULE = (
     "Where truth and call are both empty, Dice, IoU, surface Dice and distance of that slice are undefined and left "
     "out of means; where exactly one is empty, Dice, IoU and surface Dice are 0 and the distance is left out, so the "
-    "distances tell nothing of lesions missed altogether. Pooled figures add the pixels of all slices first."
+    "distances tell nothing of lesions missed altogether. Pooled figures add the pixels of all slices first. The lung "
+    "of which a share is called is the predicted one, together with what is called."
 )
 
 
@@ -110,6 +111,25 @@ def groups_table(report: Report, groupings: Sequence[str]) -> str:
     return table(["", "Slices (with lesion)", *COLUMNS.values()], rows)
 
 
+def patients_sentence(report: Report, grouping: str) -> str:
+    """Return of whom the groups of one of GROUPINGS are; empty for those by patient, and where the report is silent.
+
+    Groups by what a picture looks like can be the patients themselves.
+    """
+    groups = report[grouping]
+    if grouping == "by_patient" or any("patients" not in figures for figures in groups.values()):
+        return ""
+    told = "; ".join(f"{name}: {_whose(figures)}" for name, figures in groups.items())
+    return (
+        f"Patients in each group, and slices of the one with most: {told}. Groups of few differ as their patients do."
+    )
+
+
+def _whose(figures: Mapping[str, Any]) -> str:
+    slices = figures["lesion_slices"] + figures["left_out_slices"]
+    return f"{counted(figures['patients'], 'patient')}, {figures['most_slices_of_a_patient']} of {slices}"
+
+
 def report_markdown(report: Report) -> str:
     """Return report.md."""
     facts = [
@@ -119,7 +139,7 @@ def report_markdown(report: Report) -> str:
     parts = ["# Evaluation", "\n".join(facts), _what(report), headline_table(report), EMPTY_MASK_RULE]
     for name, grouping in GROUPINGS.items():
         parts += [f"## {grouping.title}", f"{grouping.meaning[0].upper()}{grouping.meaning[1:]}."]
-        parts.append(groups_table(report, [name]))
+        parts += [groups_table(report, [name]), *filter(None, [patients_sentence(report, name)])]
     parts += ["## Trust", *trust_sentences(report).values()]
     if "robustness" in report:
         header = ["", "Strength", "as it is", "1", "2", "3", "4", "5"]

@@ -13,7 +13,14 @@ from markupsafe import Markup, escape
 
 from training.measures.groups import GROUPINGS
 from training.report.figures import Drawing
-from training.report.markdown import COLUMNS, EMPTY_MASK_RULE, group_rows, headline_rows, reading
+from training.report.markdown import (
+    COLUMNS,
+    EMPTY_MASK_RULE,
+    group_rows,
+    headline_rows,
+    patients_sentence,
+    reading,
+)
 from training.report.numbers import counted, interval, three_digits
 from training.report.panels import Panel
 from training.report.trust import robustness_rows, trust_sentences
@@ -37,7 +44,10 @@ def report_page(
         overall=report["overall"]["all"],
         headlines=headline_rows(report),
         columns=list(COLUMNS.values()),
-        groups=[(grouping, group_rows(report[name])) for name, grouping in GROUPINGS.items()],
+        groups=[
+            (grouping, group_rows(report[name]), patients_sentence(report, name))
+            for name, grouping in GROUPINGS.items()
+        ],
         sections=_by_section(drawings),
         panels=[(panel, _data_url(panel.png)) for panel in panels],
         maps=[(panel, _data_url(panel.png)) for panel in maps],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from training.measures.calibration import LEAST_SHARE
 from training.measures.finding import MEANINGS
 from training.report.numbers import DASH, counted, three_digits
 
@@ -29,10 +30,22 @@ def _calibration(found: Report) -> str:
         f"is {three_digits(found['expected_calibration_error'])}"
     )
     if found["temperature"] is None:
-        return f"{sentence}."
+        return f"{sentence}.{_gap(found)}"
     return sentence + (
         f"; with the lesion logit divided by the temperature {three_digits(found['temperature'])}, fitted on these "
-        f"very slices, {three_digits(found['expected_calibration_error_at_temperature'])}."
+        f"very slices, {three_digits(found['expected_calibration_error_at_temperature'])}. That temperature comes on "
+        f"top of any that the weights divide by already.{_gap(found)}"
+    )
+
+
+def _gap(found: Report) -> str:
+    """Return where stated and found lie furthest apart; nothing for a report that does not tell."""
+    gap = found.get("largest_gap")
+    if gap is None:
+        return ""
+    return (
+        f" The largest gap of any bin with at least {100 * LEAST_SHARE:g} % of these pixels is "
+        f"{three_digits(gap['size'])}: stated {three_digits(gap['probability'])}, found {three_digits(gap['share'])}."
     )
 
 
@@ -91,8 +104,14 @@ def _robustness(found: Report) -> str:
     return (
         f"**Robustness**, pooled Dice of {counted(found['lesion_slices'], 'slice')} with lesion / share of clean ones "
         f"of {found['left_out_slices']} without: {_pair(plain)} as they are, and at the strongest of five steps: "
-        f"{worst}."
+        f"{worst}.{_coarseness(found)}"
     )
+
+
+def _coarseness(found: Report) -> str:
+    if not found["left_out_slices"]:
+        return ""
+    return f" There are no intervals, and one slice is {1.0 / found['left_out_slices']:.2f} of the clean share."
 
 
 def _steps(found: Report, name: str) -> list[tuple[str, float | None, float | None]]:

@@ -13,9 +13,12 @@ from tests.training.stub import SIZE, BrightEngine, FakeEngine, four_rows
 from training import evaluate as evaluation
 from training.data.dataset import Row, describe_manifest
 from training.evaluate import check_sanity, evaluate, main, read_stages
+from training.measures.groups import GROUPINGS
 from training.measures.results import Summary
 from training.measures.sanity import Look, sum_up
 from training.report.build import Evaluation, write_report
+from training.report.markdown import patients_sentence
+from training.report.trust import trust_sentences
 
 ABOUT = {
     "model_id": "fake",
@@ -49,6 +52,40 @@ def test_the_report_is_written(rows: list[Row], tmp_path: Path) -> None:
     table = (tmp_path / "out" / "report.md").read_text()
     assert "| Lesion Dice, pooled | 0.706 |" in table
     assert "| b2 | 1 (0) | – | – | – | – | – | – | – | – | 0.000 | 1.000 | – |" in table
+
+
+def test_the_groups_say_of_whom_they_are(rows: list[Row], tmp_path: Path) -> None:
+    report = write_report(Evaluation(ABOUT, evaluate(FakeEngine(), rows)), tmp_path)
+    for name in GROUPINGS:
+        for group in report[name].values():
+            assert 1 <= group["most_slices_of_a_patient"] <= group["lesion_slices"] + group["left_out_slices"]
+    sentence = patients_sentence(report, "by_source")
+    assert sentence.startswith("Patients in each group, and slices of the one with most: a: ")
+    assert sentence in (tmp_path / "report.md").read_text()
+    assert sentence in (tmp_path / "report.html").read_text()
+    assert patients_sentence(report, "by_patient") == ""
+    # Reports from before do not tell.
+    del report["by_source"]["a"]["patients"]
+    assert patients_sentence(report, "by_source") == ""
+
+
+def test_the_largest_gap_is_told(rows: list[Row], tmp_path: Path) -> None:
+    report = write_report(Evaluation(ABOUT, evaluate(FakeEngine(), rows)), tmp_path)
+    gap = report["calibration"]["largest_gap"]
+    assert gap["size"] == pytest.approx(abs(gap["probability"] - gap["share"]), abs=2e-4)
+    assert "The largest gap of any bin with at least 1 % of these pixels is" in (tmp_path / "report.md").read_text()
+
+
+def test_flat_maps_are_told_and_a_report_without_their_number_is_read(rows: list[Row], tmp_path: Path) -> None:
+    nan = float("nan")
+    sanity = sum_up([Look(0.1, 0.9, nan, nan), Look(0.2, 0.5, 0.25, 0.5)])
+    report = write_report(Evaluation(ABOUT, evaluate(FakeEngine(), rows), sanity=sanity), tmp_path)
+    told = trust_sentences(report)["explanation"]
+    assert "over 2 slices, 0.700 of the Seg-Grad-CAM map lies inside the called lesion" in told
+    assert "it is 0.250, median 0.250" in told
+    assert "Of the maps 0 of the trained network and 1 of the copy are flat" in told
+    del report["explanation"]["flat_randomised"]
+    assert trust_sentences(report)["explanation"].endswith("a map that knew nothing would have 0.150 there.")
 
 
 def test_a_row_is_written_for_each_slice(rows: list[Row], tmp_path: Path) -> None:
