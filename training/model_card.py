@@ -39,31 +39,49 @@ def blocks(
 
     Raises
     ------
-    ValueError : report, card and labels are of different weights.
+    ValueError : report, card and labels are of different weights, or the report is not of patients who validate.
     """
     if report["sha256"] not in weights_card["sha256"].values():
         raise ValueError(
             f"the card is of {weights_card['model_id']}, the report of {report['model_id']}: measure again"
         )
-    found = {"figures": figures_block(report, labels), "summary": summary_block(report)}
+    found = {"figures": figures_block(report, labels), "summary": summary_block(report, weights_card)}
     if "data" in weights_card and "training" in weights_card:
         found |= {"data": data_table(weights_card), "training": training_tables(weights_card)}
     return found
 
 
-def summary_block(report: Mapping[str, Any]) -> str:
-    """Return the sentences that stand where the figures would be too many."""
+def summary_block(report: Mapping[str, Any], weights_card: Mapping[str, Any]) -> str:
+    """Return the sentences that stand where the figures would be too many.
+
+    Raises
+    ------
+    ValueError : the report is of another split than `val`, or of a patient whom the card names as trained on.
+    """
+    _refuse_trained_patients(report, weights_card)
     overall = report["overall"]["all"]
     dices = [found["lesion_dice"] for found in report["by_patient"].values() if found["lesion_dice"] is not None]
     clean = DASH if overall["clean_share"] is None else f"{100 * overall['clean_share']:.0f} %"
+    none_trained = ", none of whom it was trained on, though they" if "data" in weights_card else ", who"
     lesion, lung, auc = (three_digits(overall[name]) for name in ("lesion_dice", "lung_dice", "finding_auc"))
     spread = interval([min(dices, default=None), max(dices, default=None)])
     return (
-        f"On {report['slices']} slices of the {report['patients']} validation patients, none of whom it was trained "
-        f"on, though they chose among candidates: lesion Dice **{lesion}**, by patient {spread}; lung Dice **{lung}**, "
-        f"both pooled. Of the slices without lesion, {clean} have at most {100 * CLEAN_SHARE:g} % of the lung called "
-        f"lesion. Slices with and without lesion are told apart with an AUC of {auc}."
+        f"On {report['slices']} slices of the {report['patients']} validation patients{none_trained} chose among "
+        f"candidates: lesion Dice **{lesion}**, by patient {spread}; lung Dice **{lung}**, on the "
+        f"{overall['lung_slices']} slices with a lung mask; both pooled. Of the slices without lesion, {clean} have "
+        f"at most {100 * CLEAN_SHARE:g} % of the lung (as predicted, with what is called) called lesion. Slices with "
+        f"and without lesion are told apart with an AUC of {auc}."
     )
+
+
+def _refuse_trained_patients(report: Mapping[str, Any], weights_card: Mapping[str, Any]) -> None:
+    if report["split"] != "val":
+        raise ValueError(f"the report is of split {report['split']!r}, not of the patients who validate: measure val")
+    # Where two sources use one name, the source goes before it.
+    measured = {name.rpartition(": ")[2] for name in report["by_patient"]}
+    both = measured & set(weights_card.get("data", {}).get("patients", {}).get("train", []))
+    if both:
+        raise ValueError(f"the network was trained on {', '.join(sorted(both))}, of whom the report is: measure others")
 
 
 def figures_block(report: Mapping[str, Any], labels: Mapping[str, Any] | None = None) -> str:

@@ -30,6 +30,14 @@ def test_the_report_is_of_the_shipped_weights() -> None:
     assert SHIPPED["weights"] == SHIPPED_WEIGHTS.name
 
 
+def test_robustness_says_how_coarse_it_is() -> None:
+    # 1 / 24 of the clean share.
+    report = SHIPPED | {"robustness": SHIPPED["robustness"] | {"left_out_slices": 24}}
+    assert "There are no intervals, and one slice is 0.04 of the clean share." in figures_block(report)
+    report["robustness"]["left_out_slices"] = 0
+    assert "of the clean share" not in figures_block(report)
+
+
 def test_the_committed_report_was_written_with_the_card_at_hand() -> None:
     assert all(stage["history"] for run in read_card(SHIPPED_WEIGHTS)["training"] for stage in run["epochs"])
     page = (ROOT / REPORT).with_name("report.html").read_text(encoding="utf-8")
@@ -52,6 +60,10 @@ def report(tmp_path: Path) -> dict[str, Any]:
     return write_report(Evaluation(about, results), tmp_path)
 
 
+NO_DATA: dict[str, Any] = {}
+"""A card that does not tell who was trained on."""
+
+
 def block(name: str, content: str) -> str:
     return f"<!-- {name}: begin -->\n{content}\n<!-- {name}: end -->"
 
@@ -63,7 +75,7 @@ def test_blocks_stand_between_their_comments(tmp_path: Path, report: dict[str, A
     documents[1].write_text(f"{block('summary', 'old')}\nEnd", encoding="utf-8")
     command = ["--report", str(tmp_path / "report.json"), "--weights", str(tmp_path / "w.xml")]
     main([*command, "--document", *map(str, documents)])
-    figures, summary = block("figures", figures_block(report)), block("summary", summary_block(report))
+    figures, summary = block("figures", figures_block(report)), block("summary", summary_block(report, NO_DATA))
     assert documents[0].read_text(encoding="utf-8") == f"# Card\n\n{figures}\n\n{summary}\n"
     assert documents[1].read_text(encoding="utf-8") == f"{summary}\nEnd"
     assert "| Lesion Dice, pooled |" in figures
@@ -72,10 +84,37 @@ def test_blocks_stand_between_their_comments(tmp_path: Path, report: dict[str, A
 def test_the_summary_has_the_figures_of_the_report(report: dict[str, Any]) -> None:
     report["overall"]["all"] |= {"lesion_dice": 0.8, "lung_dice": 0.97, "clean_share": 0.9434, "finding_auc": None}
     report["by_patient"] = {name: {"lesion_dice": dice} for name, dice in (("a", 0.7), ("b", 0.9), ("c", None))}
-    text = summary_block(report)
+    text = summary_block(report, NO_DATA)
     assert text.startswith("On 4 slices of the 4 validation patients")
     for part in ("Dice **0.800**, by patient 0.700 to 0.900", "lung Dice **0.970**", "94 % have", "AUC of –."):
         assert part in text
+    assert "validation patients, who chose" in text
+
+
+def trained_on(*patients: str) -> dict[str, Any]:
+    return {"data": {"patients": {"train": list(patients), "val": []}}}
+
+
+def test_the_summary_says_that_nobody_was_trained_on_where_the_card_shows_it(report: dict[str, Any]) -> None:
+    text = summary_block(report, trained_on("q0", "q1"))
+    assert "the 4 validation patients, none of whom it was trained on, though they chose" in text
+    assert "on the 4 slices with a lung mask" in summary_block(
+        report | {"overall": {"all": report["overall"]["all"] | {"lung_slices": 4}}}, NO_DATA
+    )
+
+
+def test_the_summary_refuses_a_patient_who_was_trained_on(report: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="the network was trained on p1, p3, of whom the report is"):
+        summary_block(report, trained_on("p3", "q0", "p1"))
+    # Two sources with patients of one name.
+    report["by_patient"]["a: q0"] = report["by_patient"]["p0"]
+    with pytest.raises(ValueError, match="trained on q0"):
+        summary_block(report, trained_on("q0"))
+
+
+def test_the_summary_refuses_another_split(report: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="the report is of split 'train'"):
+        summary_block(report | {"split": "train"}, NO_DATA)
 
 
 def test_nothing_is_written_where_one_document_cannot_be_refreshed(
