@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _segment(options: argparse.Namespace) -> int:
     from model.batch import Options, run  # Here, so that --help does not wait for OpenCV and the engine.
 
-    how = Options(threshold=options.threshold, quality=options.quality)
+    how = Options(threshold=options.threshold, quality=options.quality, as_picture=options.as_picture)
     return run(options.inputs, out=options.out, options=how, weights=options.weights)
 
 
@@ -51,17 +51,24 @@ def _add_segment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     segment = commands.add_parser(
         "segment",
         help="write overlay, mask, probability and measurements of each input",
-        description="Writes NAME_overlay.png, NAME_mask.png (0 or 255) and NAME_probability.png (16 bit, 65535 = 1.0) "
-        "for each input, and a row of DIR/measurements.csv. A bad input is named on standard error; the others still "
+        description="Of a picture it writes NAME_overlay.png, NAME_mask.png (0 or 255), NAME_probability.png (16 bit, "
+        "65535 = 1.0) and a row of DIR/measurements.csv. Of a DICOM series or a NIfTI volume it writes the folder NAME "
+        "with masks (NIfTI, DICOM SEG), probabilities, overlays, montage, report and tables, and a row of "
+        "DIR/volumes.csv. A bad input is named on standard error; the others still "
         "finish, and the exit status is 1.",
     )
-    segment.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="PNG, JPEG, TIFF or BMP, or a folder")
+    segment.add_argument(
+        "inputs", nargs="+", type=Path, metavar="INPUT", help="picture, DICOM, NIfTI, zip of a series, or folder"
+    )
     segment.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for what is written")
     segment.add_argument(
         "--threshold", type=_threshold, default=DEFAULT_THRESHOLD, metavar="T", help="0 < T < 1 (default: %(default)s)"
     )
     segment.add_argument(
         "--quality", action="store_true", help="average four looks at each slice: more accurate, four times slower"
+    )
+    segment.add_argument(
+        "--as-picture", action="store_true", help="read single DICOM files as plain pictures, secondary captures too"
     )
     segment.add_argument(
         "--weights",

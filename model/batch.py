@@ -1,45 +1,47 @@
-"""Many files in, one folder out: the work behind `python -m model segment`."""
+"""Many inputs, one folder out: the work behind `python -m model segment`."""
 
 from __future__ import annotations
 
-import csv
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from model.decode import MAX_FILE_MB
-from model.engine import SHIPPED_WEIGHTS, Engine
+from model.decode.ct import CtSlice
+from model.decode.picture import MAX_FILE_MB
+from model.decode.study import VolumeStudy, open_study
+from model.engine import SHIPPED_WEIGHTS, Engine, Identity
 from model.ensemble import load_ensemble
 from model.errors import GroundglassError, MissingFile, TooLarge
-from model.findings import Findings
-from model.overlay import render_pictures
-from model.segment import Segmentation, segment
+from model.export.folder import write_all
+from model.inputs import SUFFIXES, Input, find_inputs
+from model.overlay import encode_png, overlay, render_pictures
+from model.segment import segment_slice
+from model.tables import GrowingTable
+from model.volume.segment import VolumeSegmentation, segment_volume
 
 log = logging.getLogger(__name__)
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
-"""What is taken from a folder; a file that is named itself may be called anything."""
-
-COLUMNS = ("input", "name", *Findings.__dataclass_fields__, "quality", "model_id", "model_sha256", "notes")
 
 
 @dataclass(frozen=True)
 class Options:
-    """How slices are read: the threshold, and whether several looks are averaged."""
+    """How inputs are read: the threshold, whether several looks are averaged, DICOM files as plain pictures."""
 
     threshold: float
     quality: bool = False
+    as_picture: bool = False
 
 
 def run(inputs: Sequence[Path], *, out: Path, options: Options, weights: Sequence[Path] = ()) -> int:
     """Segment files and folders of files, by the shipped weights unless others are named.
 
-    Writes NAME_overlay.png, NAME_mask.png, NAME_probability.png and a row of measurements.csv for each readable
-    input; the table replaces that of an earlier run. Complaints go to standard error.
+    Of each picture it writes NAME_overlay.png, NAME_mask.png, NAME_probability.png and a row of measurements.csv; of
+    each series or volume the folder NAME with all of `model.export.folder`, an overlay of each slice, and a row of
+    volumes.csv. Tables of an earlier run are replaced. Complaints go to standard error.
 
     Returns
     -------
@@ -48,86 +50,91 @@ def run(inputs: Sequence[Path], *, out: Path, options: Options, weights: Sequenc
     try:
         engine = load_ensemble(weights or [SHIPPED_WEIGHTS])
         out.mkdir(parents=True, exist_ok=True)
-        failed = _segment_all(_name(_expand(inputs)), engine, out, options)
+        failed = _Batch(engine, out, options).read_all(find_inputs(inputs))
     except (GroundglassError, OSError) as exc:
         sys.stderr.write(f"{exc}\n")
         return 2
     return 1 if failed else 0
 
 
-def _segment_all(named: Sequence[tuple[Path, str]], engine: Engine, out: Path, options: Options) -> int:
-    """Segment each (file, name); return how many failed."""
-    failed = 0
-    with (out / "measurements.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, COLUMNS)
-        table.writeheader()
-        for path, name in tqdm(named, unit="slice", disable=None):
+class _Batch:
+    """What all inputs of one run share."""
+
+    def __init__(self, engine: Engine, out: Path, options: Options) -> None:
+        self._engine, self._out, self._options = engine, out, options
+        self._slices, self._volumes = GrowingTable(out / "measurements.csv"), GrowingTable(out / "volumes.csv")
+
+    def read_all(self, inputs: Sequence[Input]) -> int:
+        """Read each input; return how many failed."""
+        failed = 0
+        for given in tqdm(inputs, unit="input", disable=None):
             try:
-                segmentation = segment(_read(path), engine, threshold=options.threshold, quality=options.quality)
-                _write_pictures(segmentation, out, name)
+                self._read(given)
             except (GroundglassError, OSError) as exc:
                 failed += 1
-                tqdm.write(f"{path}: {_reason(exc)}", file=sys.stderr)
-                continue
-            table.writerow(_row(path, name, segmentation))
-            file.flush()
-    return failed
+                tqdm.write(f"{given.origin}: {_reason(exc)}", file=sys.stderr)
+        return failed
+
+    def _read(self, given: Input) -> None:
+        if not given.files:
+            raise MissingFile(f"The folder holds no DICOM file, and none that ends in {', '.join(SUFFIXES)}.")
+        _refuse_large_pictures(given)
+        with tempfile.TemporaryDirectory(prefix="groundglass-") as scratch:
+            study = open_study(given.files, Path(scratch) / "unpacked", as_picture=self._options.as_picture)
+            if isinstance(study, CtSlice):
+                self._read_picture(given, study)
+            else:
+                self._read_volume(given, study, Path(scratch))
+
+    def _read_picture(self, given: Input, ct_slice: CtSlice) -> None:
+        how = self._options
+        segmentation = segment_slice(ct_slice, self._engine, threshold=how.threshold, quality=how.quality)
+        for kind, png in render_pictures(segmentation).items():
+            (self._out / f"{given.name}_{kind}.png").write_bytes(png)
+        self._slices.add(self._row(given, segmentation.findings.as_dict(), segmentation.model, ct_slice.notes))
+
+    def _read_volume(self, given: Input, study: VolumeStudy, scratch: Path) -> None:
+        how = self._options
+        segmentation = segment_volume(
+            study.volume, self._engine, scratch / "slices", threshold=how.threshold, quality=how.quality
+        )
+        folder = self._out / given.name
+        write_all(segmentation, study, folder)
+        _write_overlays(segmentation, folder / "overlay")
+        row = segmentation.measured.findings.as_row()
+        self._volumes.add(self._row(given, row, segmentation.model, segmentation.notes))
+
+    def _row(
+        self, given: Input, figures: Mapping[str, object], model: Identity, notes: Sequence[str]
+    ) -> dict[str, object]:
+        return {
+            "input": str(given.origin),
+            "name": given.name,
+            **figures,
+            "quality": self._options.quality,
+            "model_id": model.model_id,
+            "model_sha256": model.sha256,
+            "notes": " ".join(notes),
+        }
 
 
-def _expand(inputs: Sequence[Path]) -> Iterator[Path]:
-    """Yield the files, and the pictures that lie directly in the folders, by name."""
-    for path in inputs:
-        pictures = sorted(path.iterdir()) if path.is_dir() else []
-        pictures = [file for file in pictures if file.suffix.lower() in SUFFIXES]
-        # A folder without pictures goes on as it is, to be complained of.
-        yield from pictures or [path]
+def _refuse_large_pictures(given: Input) -> None:
+    """Raise TooLarge for a single file that would be read whole into memory; archives and volumes are not."""
+    source = given.files[0]
+    size = source.path.stat().st_size
+    if len(given.files) == 1 and not source.name.lower().endswith((".nii", ".nii.gz", ".zip")):
+        if size > MAX_FILE_MB * 1_000_000:
+            raise TooLarge(f"The file has {size / 1e6:.0f} MB; at most {MAX_FILE_MB} MB are read.")
 
 
-def _name(paths: Iterator[Path]) -> list[tuple[Path, str]]:
-    """Give each file a name for its outputs: its stem, numbered where another file has taken it already."""
-    taken: set[str] = set()
-    named = []
-    for path in paths:
-        name, number = path.stem, 1
-        # Case is ignored, since some file systems do.
-        while name.casefold() in taken:
-            number += 1
-            name = f"{path.stem}-{number}"
-        taken.add(name.casefold())
-        named.append((path, name))
-    return named
-
-
-def _read(path: Path) -> bytes:
-    if path.is_dir():
-        raise MissingFile(f"The folder holds no picture ({', '.join(SUFFIXES)}).")
-    size = path.stat().st_size
-    if size > MAX_FILE_MB * 1_000_000:
-        raise TooLarge(f"The file has {size / 1e6:.0f} MB; at most {MAX_FILE_MB} MB are read.")
-    return path.read_bytes()
+def _write_overlays(segmentation: VolumeSegmentation, folder: Path) -> None:
+    """Write an overlay of each slice, numbered from 1 at the feet."""
+    folder.mkdir(exist_ok=True)
+    files, threshold = segmentation.files, segmentation.measured.findings.threshold
+    for row in segmentation.measured.rows:
+        picture = overlay(files.gray(row.number - 1), files.probability(row.number - 1), threshold=threshold)
+        (folder / f"{row.number:04d}.png").write_bytes(encode_png(picture[..., ::-1]))
 
 
 def _reason(exc: Exception) -> str:
     return str(exc.strerror) if isinstance(exc, OSError) else str(exc)
-
-
-def _write_pictures(segmentation: Segmentation, out: Path, name: str) -> None:
-    for kind, png in render_pictures(segmentation).items():
-        (out / f"{name}_{kind}.png").write_bytes(png)
-
-
-def _row(path: Path, name: str, segmentation: Segmentation) -> dict[str, object]:
-    identity = segmentation.model
-    return segmentation.findings.as_dict() | {
-        "input": _as_text(str(path)),
-        "name": _as_text(name),
-        "quality": segmentation.quality,
-        "model_id": identity.model_id,
-        "model_sha256": identity.sha256,
-        "notes": " ".join(segmentation.ct_slice.notes),
-    }
-
-
-def _as_text(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
-    return "'" + cell if cell.startswith(("=", "+", "-", "@")) else cell

@@ -5,6 +5,7 @@ GroundglassError
 │   ├── MissingFile          nothing was sent
 │   ├── EmptyFile            the file has no bytes
 │   ├── NotAnImage           the bytes are no picture of a supported format
+│   ├── NotCt                a medical file, but no CT slice or volume that can be read
 │   ├── DamagedImage         a supported format, but truncated or corrupt
 │   ├── TooLarge             more bytes or more pixels than allowed
 │   ├── TooSmall             too few pixels, or a side far longer than the other
@@ -37,6 +38,10 @@ class EmptyFile(InputError):
 
 class NotAnImage(InputError):
     """The bytes are no picture of a supported format."""
+
+
+class NotCt(InputError):
+    """A medical file, but no CT slice or volume that can be read."""
 
 
 class DamagedImage(InputError):

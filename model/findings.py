@@ -14,13 +14,17 @@ Mask = NDArray[np.bool_]
 LUNG_THRESHOLD = 0.5
 """Probability from which a pixel counts as lung. Fixed: the user's threshold is about lesions."""
 
+GROUND_GLASS_BELOW_HU = -300.0
+"""Lesion pixels below are ground glass, the others consolidation: above it, vessels no longer shine through."""
+
 
 @dataclass(frozen=True)
 class Findings:
     """What one slice shows at one threshold. Areas in pixels of the slice, shares in percent.
 
     The lung is what the network marks as lung or as lesion, so that a lesion is always a part of it; the lung
-    figures are None where the network has no lung channel, the share also where it found no lung.
+    figures are None where the network has no lung channel, the share also where it found no lung. What is measured
+    in mm or in Hounsfield units is None where the file states neither.
     """
 
     threshold: float
@@ -33,7 +37,10 @@ class Findings:
     highest_probability: float
     lung_area_px: int | None
     lesion_percent_of_lung: float | None
-    lesion_area_mm2: float | None
+    lesion_area_mm2: float | None = None
+    lung_area_mm2: float | None = None
+    lesion_mean_hu: float | None = None
+    ground_glass_percent: float | None = None  # of the lesion area; the rest is consolidation
 
     def as_dict(self) -> dict[str, float | int | None]:
         """Return the figures by name, for JSON and CSV."""
@@ -51,6 +58,7 @@ def measure(
     *,
     threshold: float,
     spacing_mm: tuple[float, float] | None = None,
+    hounsfield: FloatArray | None = None,
 ) -> Findings:
     """Measure the lesions of one slice.
 
@@ -60,6 +68,7 @@ def measure(
     lung : the same for the lung, or None where the network has no such channel.
     threshold : probability from which a pixel is lesion, above 0 and below 1.
     spacing_mm : height and width of a pixel, None where unknown.
+    hounsfield : (H, W) float32, the slice in Hounsfield units; None where it has none.
 
     Raises
     ------
@@ -69,7 +78,9 @@ def measure(
     mask = lesion_mask(lesion, threshold)
     area = int(np.count_nonzero(mask))
     areas = lesion_areas(mask)
-    lung_area = None if lung is None else int(np.count_nonzero(mask | (lung >= LUNG_THRESHOLD)))
+    lung_area = None if lung is None else int(np.count_nonzero(lung_mask(lung, mask)))
+    pixel_mm2 = None if spacing_mm is None else spacing_mm[0] * spacing_mm[1]
+    densities = None if hounsfield is None or not area else hounsfield[mask]
     return Findings(
         threshold=threshold,
         height_px=mask.shape[0],
@@ -81,8 +92,19 @@ def measure(
         highest_probability=float(lesion.max()),
         lung_area_px=lung_area,
         lesion_percent_of_lung=100.0 * area / lung_area if lung_area else None,
-        lesion_area_mm2=None if spacing_mm is None else area * spacing_mm[0] * spacing_mm[1],
+        lesion_area_mm2=None if pixel_mm2 is None else area * pixel_mm2,
+        lung_area_mm2=None if pixel_mm2 is None or lung_area is None else lung_area * pixel_mm2,
+        lesion_mean_hu=None if densities is None else float(densities.mean()),
+        ground_glass_percent=None if densities is None else 100.0 * float(np.mean(densities < GROUND_GLASS_BELOW_HU)),
     )
+
+
+def lung_mask(lung: FloatArray, lesion: Mask) -> Mask:
+    """Return (H, W) bool: the lung, lesions being a part of it.
+
+    lung : (H, W) float32 probability. lesion : (H, W) bool.
+    """
+    return lesion | (lung >= LUNG_THRESHOLD)
 
 
 def lesion_areas(mask: Mask) -> list[int]:

@@ -34,22 +34,22 @@ def overlay_png(segmentation: Segmentation) -> bytes:
     image = overlay(
         segmentation.ct_slice.as_bytes(), segmentation.lesion_probability, threshold=segmentation.findings.threshold
     )
-    return _encode_png(image[..., ::-1])
+    return encode_png(image[..., ::-1])
 
 
 def mask_png(segmentation: Segmentation) -> bytes:
     """Return the lesion mask as PNG, 8-bit gray, 0 or 255, at the slice's height and width."""
-    return _encode_png(segmentation.mask.astype(np.uint8) * 255)
+    return encode_png(segmentation.mask.astype(np.uint8) * 255)
 
 
 def probability_png(segmentation: Segmentation) -> bytes:
     """Return the lesion probability as PNG, 16-bit gray, 65535 = 1.0, at the slice's height and width."""
-    return _encode_png(np.rint(segmentation.lesion_probability * 65535.0).astype(np.uint16))
+    return encode_png(np.rint(segmentation.lesion_probability * 65535.0).astype(np.uint16))
 
 
 def original_png(segmentation: Segmentation) -> bytes:
     """Return the slice as it was read, as PNG, 8-bit gray, without any of the upload's metadata."""
-    return _encode_png(segmentation.ct_slice.as_bytes())
+    return encode_png(segmentation.ct_slice.as_bytes())
 
 
 PICTURES: dict[str, Callable[[Segmentation], bytes]] = {
@@ -150,7 +150,7 @@ def _bar(height: int, threshold: float) -> NDArray[np.uint8]:
     return np.array(canvas.buffer_rgba(), np.uint8)  # type: ignore[no-untyped-call]
 
 
-def _encode_png(image: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
+def encode_png(image: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
     """Encode (H, W) or (H, W, 3) in OpenCV's order, blue first."""
     _, encoded = cv2.imencode(".png", image)
     return bytes(encoded)

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 INPUT_SIZE = 448
 """Height and width of the network input, in pixels."""
 
+WINDOW_HU = (-1250.0, 250.0)
+"""The Hounsfield units that become 0.0 and 1.0: what the network was trained on."""
+
 Gray = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 FloatArray = NDArray[np.float32]
 
@@ -73,13 +76,30 @@ def preprocess(pixels: Gray, *, value_range: tuple[float, float] = (0.0, 255.0),
     ------
     ValueError : pixels is not two-dimensional, or value_range is empty or reversed.
     """
-    low, high = value_range
     if pixels.ndim != 2:
         raise ValueError(f"pixels must be (H, W), got shape {pixels.shape}")
+    return letterbox(window(pixels, value_range), size)[..., np.newaxis]
+
+
+def window(pixels: Gray, value_range: tuple[float, float] = WINDOW_HU) -> FloatArray:
+    """Bring pixel values to 0.0 ... 1.0.
+
+    Parameters
+    ----------
+    pixels : any shape; gray values or Hounsfield units.
+    value_range : the values that become 0.0 and 1.0; what lies outside is clipped.
+
+    Raises
+    ------
+    ValueError : value_range is empty or reversed.
+
+    >>> window(np.array([-1250.0, -500.0, 3000.0], np.float32)).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    low, high = value_range
     if not high > low:
         raise ValueError(f"value_range must grow, got {value_range}")
-    unit = np.clip((pixels.astype(np.float32) - low) / (high - low), 0.0, 1.0)
-    return letterbox(unit, size)[..., np.newaxis]
+    return np.asarray(np.clip((pixels.astype(np.float32) - low) / (high - low), 0.0, 1.0), np.float32)
 
 
 def preprocess_mask(mask: NDArray[Any], *, size: int = INPUT_SIZE) -> FloatArray:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.decode import CtSlice, decode
+from model.decode.ct import CtSlice
+from model.decode.picture import decode_picture
 from model.engine import Engine, Identity
 from model.findings import Findings, Mask, lesion_mask, measure
 from model.look import look, look_closely
@@ -49,9 +50,9 @@ def segment(
 
     Raises
     ------
-    InputError : the file cannot be read; see `model.decode.decode`.
+    InputError : the file cannot be read; see `model.decode.picture`.
     """
-    return segment_slice(decode(data), engine, threshold=threshold, quality=quality)
+    return segment_slice(decode_picture(data), engine, threshold=threshold, quality=quality)
 
 
 def segment_slice(
@@ -62,5 +63,11 @@ def segment_slice(
     probabilities = ask(ct_slice.pixels, ct_slice.value_range, engine)
     lesion = np.ascontiguousarray(probabilities[..., 0])
     lung = np.ascontiguousarray(probabilities[..., 1]) if "lung" in engine.channels else None
-    findings = measure(lesion, lung, threshold=threshold, spacing_mm=ct_slice.spacing_mm)
+    findings = measure(
+        lesion,
+        lung,
+        threshold=threshold,
+        spacing_mm=ct_slice.spacing_mm,
+        hounsfield=np.asarray(ct_slice.pixels, np.float32) if ct_slice.hounsfield else None,
+    )
     return Segmentation(ct_slice, lesion, lung, findings, engine.identity, quality)

@@ -86,7 +86,7 @@ def test_no_name_is_a_formula(slices: Path, tmp_path: Path, monkeypatch: pytest.
 def test_a_folder_without_pictures_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").mkdir()
     assert main(["segment", str(tmp_path / "empty"), "--out", str(tmp_path / "out")]) == 1
-    assert "empty: The folder holds no picture (.png" in capsys.readouterr().err
+    assert "empty: The folder holds no DICOM file, and none that ends in .png" in capsys.readouterr().err
 
 
 def test_files_of_one_name_do_not_overwrite_each_other(slices: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.decode import CtSlice
+from model.decode.ct import CtSlice
 from model.engine import Identity
 from model.findings import measure
 from model.overlay import COLOUR_MAP, mask_png, original_png, overlay, overlay_png, probability_png

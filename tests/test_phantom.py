@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model.__main__ import main
-from model.decode import decode
+from model.decode.picture import decode_picture
 from model.phantom import EXAMPLES, draw_phantom
 
 
@@ -24,7 +24,9 @@ def test_opacities_brighten_the_lung_where_they_are_and_nowhere_else() -> None:
 @pytest.mark.parametrize("kind", EXAMPLES)
 def test_the_command_line_draws_every_example(kind: str, tmp_path: Path) -> None:
     assert main(["phantom", kind, str(tmp_path / "a.png")]) == 0
-    np.testing.assert_array_equal(decode((tmp_path / "a.png").read_bytes()).pixels, draw_phantom(EXAMPLES[kind]))
+    np.testing.assert_array_equal(
+        decode_picture((tmp_path / "a.png").read_bytes()).pixels, draw_phantom(EXAMPLES[kind])
+    )
 
 
 def test_a_phantom_that_cannot_be_written_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from model.decode import CtSlice
+from model.decode.ct import CtSlice
 from model.engine import SHIPPED_WEIGHTS, Engine
 from model.segment import segment_slice
 from training.data.dataset import DATA_FOLDER, Row, read_manifest, read_sample

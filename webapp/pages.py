@@ -7,7 +7,7 @@ from http import HTTPStatus
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from model.decode import FORMATS, MAX_MEGAPIXELS
+from model.decode.picture import FORMATS, MAX_MEGAPIXELS
 from model.overlay import original_png, render_pictures
 from model.segment import Segmentation, segment
 from webapp import words

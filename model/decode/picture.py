@@ -1,4 +1,4 @@
-"""Bytes -> CT slice. Every way in which an upload can be unreadable ends here, in a sentence for its sender."""
+"""Bytes of a picture -> CT slice: PNG, JPEG, TIFF or BMP."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from model.decode.ct import CtSlice
 from model.errors import DamagedImage, EmptyFile, NotAnImage, TooLarge, TooSmall
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
@@ -45,36 +45,7 @@ _DECODER_ERRORS = (
 )
 
 
-@dataclass(frozen=True)
-class CtSlice:
-    """One axial slice as it is displayed: rows from top to bottom, columns from left to right.
-
-    pixels : (H, W) uint8 or uint16, gray.
-    value_range : the pixel values that are black and white.
-    spacing_mm : height and width of a pixel in millimetres, None where the file does not say.
-    notes : sentences about what was lost or guessed in reading, for the user.
-    """
-
-    pixels: NDArray[np.uint8] | NDArray[np.uint16]
-    value_range: tuple[float, float]
-    spacing_mm: tuple[float, float] | None = None
-    notes: tuple[str, ...] = ()
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        return self.pixels.shape[0], self.pixels.shape[1]
-
-    def as_bytes(self) -> NDArray[np.uint8]:
-        """Return the pixels as (H, W) uint8, black 0 and white 255."""
-        low, high = self.value_range
-        if self.pixels.dtype == np.uint8 and (low, high) == (0.0, 255.0):
-            return self.pixels.astype(np.uint8)
-        unit = np.clip((self.pixels.astype(np.float32) - low) / (high - low), 0.0, 1.0)
-        return np.asarray(np.rint(255.0 * unit), np.uint8)
-
-
-def decode(data: bytes) -> CtSlice:
+def decode_picture(data: bytes) -> CtSlice:
     """Read a picture of a CT slice.
 
     Parameters
@@ -94,7 +65,7 @@ def decode(data: bytes) -> CtSlice:
         raise EmptyFile("The file is empty (0 bytes). Choose the picture again; it may still have been copying.")
     with _sentences(data):
         image = Image.open(io.BytesIO(data), formats=FORMATS)
-        _check_size(*image.size)
+        check_size(*image.size)
         # Not n_frames, which walks through all pages: a small TIFF can claim millions of them.
         has_more_pages = getattr(image, "is_animated", False)
         image.load()
@@ -155,7 +126,8 @@ def _too_large_sentence(size: str) -> str:
     return f"The picture has {size}; at most {MAX_MEGAPIXELS} million pixels are read. Upload a smaller one."
 
 
-def _check_size(width: int, height: int) -> None:
+def check_size(width: int, height: int) -> None:
+    """Raise TooLarge or TooSmall where a slice has too many pixels, too few, or one side far longer than the other."""
     if width * height > MAX_MEGAPIXELS * 1_000_000:
         raise TooLarge(_too_large_sentence(f"{width} × {height} pixels"))
     if min(width, height) < MIN_SIDE_PX:

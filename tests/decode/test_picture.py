@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from model.decode import MAX_MEGAPIXELS, CtSlice, decode
+from model.decode.ct import CtSlice
+from model.decode.picture import MAX_MEGAPIXELS, decode_picture
 from model.errors import DamagedImage, EmptyFile, InputError, NotAnImage, TooLarge, TooSmall
 
 # Asymmetric in both directions, so that a mirrored or turned picture is seen.
@@ -29,7 +30,7 @@ def picture(mode: str) -> Image.Image:
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP"])
 def test_it_reads_8_bit_gray_without_loss(kind: str) -> None:
-    ct_slice = decode(encode(picture("L"), kind))
+    ct_slice = decode_picture(encode(picture("L"), kind))
     np.testing.assert_array_equal(ct_slice.pixels, GRAY)
     assert ct_slice.pixels.dtype == np.uint8
     assert (ct_slice.value_range, ct_slice.notes, ct_slice.spacing_mm) == ((0.0, 255.0), (), None)
@@ -38,44 +39,47 @@ def test_it_reads_8_bit_gray_without_loss(kind: str) -> None:
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P", "PA"])
 def test_gray_stored_as_colours_is_the_same_gray(mode: str) -> None:
     kind = "TIFF" if mode == "PA" else "PNG"
-    ct_slice = decode(encode(picture(mode), kind))
+    ct_slice = decode_picture(encode(picture(mode), kind))
     assert np.abs(ct_slice.pixels.astype(int) - GRAY).max() <= 1
     assert ct_slice.notes == ()
 
 
 def test_it_reads_jpeg_closely() -> None:
-    assert np.abs(decode(encode(picture("L"), "JPEG", quality=95)).pixels.astype(int) - GRAY).max() <= 6
+    assert np.abs(decode_picture(encode(picture("L"), "JPEG", quality=95)).pixels.astype(int) - GRAY).max() <= 6
 
 
 def test_it_reads_cmyk_jpeg() -> None:
     assert (
-        np.abs(decode(encode(picture("RGB").convert("CMYK"), "JPEG", quality=95)).pixels.astype(int) - GRAY).max() <= 8
+        np.abs(
+            decode_picture(encode(picture("RGB").convert("CMYK"), "JPEG", quality=95)).pixels.astype(int) - GRAY
+        ).max()
+        <= 8
     )
 
 
 def test_it_reads_1_bit_as_black_and_white() -> None:
     bits = Image.fromarray(GRAY > 90)
-    np.testing.assert_array_equal(decode(encode(bits)).pixels, np.where(GRAY > 90, 255, 0))
+    np.testing.assert_array_equal(decode_picture(encode(bits)).pixels, np.where(GRAY > 90, 255, 0))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 @pytest.mark.parametrize(("scale", "white"), [(257, 65535), (16, 4095), (1, 255)])
 def test_16_bit_white_is_the_top_of_the_bit_depth_in_use(kind: str, scale: int, white: int) -> None:
     deep = GRAY.astype(np.uint16) * scale
-    ct_slice = decode(encode(Image.fromarray(deep), kind))
+    ct_slice = decode_picture(encode(Image.fromarray(deep), kind))
     np.testing.assert_array_equal(ct_slice.pixels, deep)
     assert ct_slice.value_range == (0.0, float(white))
 
 
 def test_16_bit_shown_as_bytes_is_the_8_bit_picture() -> None:
-    ct_slice = decode(encode(Image.fromarray(GRAY.astype(np.uint16) * 257)))
+    ct_slice = decode_picture(encode(Image.fromarray(GRAY.astype(np.uint16) * 257)))
     np.testing.assert_array_equal(ct_slice.as_bytes(), GRAY)
 
 
 def test_a_guessed_white_is_noted() -> None:
-    (note,) = decode(encode(Image.fromarray(GRAY.astype(np.uint16) * 16))).notes
+    (note,) = decode_picture(encode(Image.fromarray(GRAY.astype(np.uint16) * 16))).notes
     assert note == "No pixel is above 4095, so this value was taken for white."
-    assert decode(encode(Image.fromarray(GRAY.astype(np.uint16) * 257))).notes == ()
+    assert decode_picture(encode(Image.fromarray(GRAY.astype(np.uint16) * 257))).notes == ()
 
 
 def test_a_tiff_that_counts_down_from_white_is_turned_round() -> None:
@@ -85,37 +89,37 @@ def test_a_tiff_that_counts_down_from_white_is_turned_round() -> None:
     shallow = encode(Image.fromarray(full), "TIFF", tiffinfo={262: 0})
     deep = encode(Image.fromarray((255 - full).astype(np.uint16) * 257), "TIFF", tiffinfo={262: 0})
     assert (255 - full).tobytes() in shallow
-    np.testing.assert_array_equal(decode(shallow).as_bytes(), full)
-    np.testing.assert_array_equal(decode(deep).as_bytes(), full)
+    np.testing.assert_array_equal(decode_picture(shallow).as_bytes(), full)
+    np.testing.assert_array_equal(decode_picture(deep).as_bytes(), full)
 
 
 @pytest.mark.parametrize("values", [GRAY.astype(np.float32) / 255, GRAY.astype(np.int32) - 1000])
 def test_fractions_and_negative_values_are_refused_with_advice(values: NDArray[np.generic]) -> None:
     with pytest.raises(NotAnImage, match="Export the slice in a lung window"):
-        decode(encode(Image.fromarray(values), "TIFF"))
+        decode_picture(encode(Image.fromarray(values), "TIFF"))
 
 
 def test_transparent_becomes_black() -> None:
     rgba = np.dstack([np.full_like(GRAY, 200)] * 3 + [np.where(GRAY > 90, 255, 0).astype(np.uint8)])
-    np.testing.assert_array_equal(decode(encode(Image.fromarray(rgba))).pixels, np.where(GRAY > 90, 200, 0))
+    np.testing.assert_array_equal(decode_picture(encode(Image.fromarray(rgba))).pixels, np.where(GRAY > 90, 200, 0))
 
 
 def test_colours_are_noted() -> None:
     red = np.zeros((40, 60, 3), np.uint8)
     red[..., 0] = 255
-    assert decode(encode(Image.fromarray(red))).notes == ("The picture has colours; they were read as gray.",)
+    assert decode_picture(encode(Image.fromarray(red))).notes == ("The picture has colours; they were read as gray.",)
 
 
 def test_exif_rotation_is_applied() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # the picture is shown turned by 90 degrees clockwise
-    np.testing.assert_array_equal(decode(encode(picture("L"), "PNG", exif=exif)).pixels, np.rot90(GRAY, -1))
+    np.testing.assert_array_equal(decode_picture(encode(picture("L"), "PNG", exif=exif)).pixels, np.rot90(GRAY, -1))
 
 
 @pytest.mark.parametrize("kind", ["TIFF", "PNG"])
 def test_of_several_pages_the_first_is_read_and_noted(kind: str) -> None:
     others = [Image.new("L", (60, 40), 255)] * 2
-    ct_slice = decode(encode(picture("L"), kind, save_all=True, append_images=others))
+    ct_slice = decode_picture(encode(picture("L"), kind, save_all=True, append_images=others))
     np.testing.assert_array_equal(ct_slice.pixels, GRAY)
     assert ct_slice.notes == ("Only the first page was read; the file has more.",)
 
@@ -129,12 +133,12 @@ def test_the_pages_of_a_tiff_are_not_counted() -> None:
     pages = b"".join(b"\0\0" + (start + 6 * (i + 1)).to_bytes(4, "little") for i in range(200_000))
     data[end_of_first : end_of_first + 4] = start.to_bytes(4, "little")
     hostile = bytes(data).ljust(start, b"\0") + pages
-    assert decode(hostile).notes == ("Only the first page was read; the file has more.",)
+    assert decode_picture(hostile).notes == ("Only the first page was read; the file has more.",)
 
 
 def test_an_empty_file_is_refused() -> None:
     with pytest.raises(EmptyFile, match="0 bytes"):
-        decode(b"")
+        decode_picture(b"")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +158,7 @@ def test_an_empty_file_is_refused() -> None:
 )
 def test_what_is_no_picture_is_named(data: bytes, kind: str) -> None:
     with pytest.raises(NotAnImage, match=f"This file is {kind}"):
-        decode(data)
+        decode_picture(data)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP"])
@@ -163,26 +167,26 @@ def test_a_truncated_picture_is_damaged(kind: str, share: float) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (200, 200), dtype=np.uint8)
     data = encode(Image.fromarray(noise), kind)
     with pytest.raises(DamagedImage, match="damaged or was cut short"):
-        decode(data[: int(len(data) * share)])
+        decode_picture(data[: int(len(data) * share)])
 
 
 def test_a_png_with_a_bad_checksum_is_damaged() -> None:
     data = bytearray(encode(picture("L")))
     data[data.index(b"IDAT") + 8] ^= 0xFF
     with pytest.raises(DamagedImage):
-        decode(bytes(data))
+        decode_picture(bytes(data))
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
     data = encode(Image.new("1", (30_000, 30_000)))
     assert len(data) < 1_000_000
     with pytest.raises(TooLarge, match=f"at most {MAX_MEGAPIXELS} million"):
-        decode(data)
+        decode_picture(data)
 
 
 def test_a_picture_just_over_the_limit_is_refused_with_its_size() -> None:
     with pytest.raises(TooLarge, match="5000 × 5000 pixels"):
-        decode(encode(Image.new("1", (5000, 5000))))
+        decode_picture(encode(Image.new("1", (5000, 5000))))
 
 
 @pytest.mark.parametrize(
@@ -190,12 +194,12 @@ def test_a_picture_just_over_the_limit_is_refused_with_its_size() -> None:
 )
 def test_what_is_too_small_or_too_narrow_is_refused(size: tuple[int, int], sentence: str) -> None:
     with pytest.raises(TooSmall, match=sentence):
-        decode(encode(Image.new("L", size)))
+        decode_picture(encode(Image.new("L", size)))
 
 
 @pytest.mark.parametrize("gray", [0, 255])
 def test_a_constant_picture_is_read(gray: int) -> None:
-    assert np.all(decode(encode(Image.new("L", (64, 64), gray))).as_bytes() == gray)
+    assert np.all(decode_picture(encode(Image.new("L", (64, 64), gray))).as_bytes() == gray)
 
 
 def _damage(kind: str) -> Callable[[list[tuple[int, int]]], bytes]:
@@ -223,7 +227,7 @@ def test_random_damage_gives_a_slice_or_a_sentence(kind: str) -> None:
     @given(CHANGES)
     def check(changes: list[tuple[int, int]]) -> None:
         try:
-            ct_slice = decode(damage(changes))
+            ct_slice = decode_picture(damage(changes))
         except InputError as exc:
             assert str(exc).endswith(".")
         else:
@@ -237,4 +241,4 @@ def test_random_damage_gives_a_slice_or_a_sentence(kind: str) -> None:
 @given(st.binary(min_size=1, max_size=400))
 def test_random_bytes_give_a_sentence(data: bytes) -> None:
     with pytest.raises(InputError):
-        decode(data)
+        decode_picture(data)

@@ -1,0 +1,226 @@
+"""A NIfTI file -> a volume, turned to the closest axial orientation and read slice by slice."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
+from numpy.typing import NDArray
+
+from model.decode.archive import unpack_gzip
+from model.decode.ct import CtSlice, CtVolume
+from model.decode.dicom import AIR_AT_MOST_HU
+from model.decode.kinds import GZIP, NIFTI, SourceFile, kind_of
+from model.decode.picture import check_size
+from model.errors import DamagedImage, GroundglassError, NotAnImage, NotCt
+from model.preprocess import WINDOW_HU
+
+MAX_SLICES = 3_000
+TISSUE_AT_LEAST_HU = 0.0
+HU_LIMITS = (-32768.0, 32767.0)
+LOOKED_AT = 24
+"""On how many slices, spread over the volume, the values are held against Hounsfield units."""
+
+# As displayed: columns to the patient's left, rows to the back, slices to the head.
+_DISPLAYED = nibabel.orientations.axcodes2ornt(("L", "P", "S"))
+_AIR_HU = -1024.0
+
+
+@dataclass(frozen=True)
+class NiftiGrid:
+    """How the input stores its voxels, so that a mask can be written the same way.
+
+    shape : the three stored axes. affine : (4, 4) stored indices -> mm to the patient's right, front, head.
+    codes : sform_code and qform_code of the header.
+    """
+
+    shape: tuple[int, int, int]
+    affine: NDArray[np.float64]
+    codes: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class NiftiVolume:
+    """A volume and the grid it came from."""
+
+    grid: NiftiGrid
+    volume: CtVolume
+
+
+def read_nifti(source: SourceFile, folder: Path) -> NiftiVolume:
+    """Read a .nii or .nii.gz file.
+
+    Parameters
+    ----------
+    folder : where a compressed file is unpacked, so that its slices can be read one at a time.
+
+    Raises
+    ------
+    NotCt : it is not three-dimensional, or its values are neither Hounsfield units nor gray values.
+    DamagedImage, TooLarge, TooSmall, NotAnImage : each with a sentence for the sender.
+    """
+    source = _unpacked(source, folder)
+    with _sentences():
+        # The path is ours and may have no ending, by which nibabel would tell the format.
+        image: Any = _class_of(source).from_filename(source.path)
+        stored = _Stored(image)
+        check_size(stored.shape_displayed[2], stored.shape_displayed[1])
+        if stored.shape_displayed[0] > MAX_SLICES:
+            raise NotCt(f"The volume has {stored.shape_displayed[0]:,} slices; at most {MAX_SLICES:,} are read.")
+        value_range, notes = stored.judge()
+    volume = CtVolume(
+        shape=stored.shape_displayed,
+        read=partial(_read_slice, stored, value_range),
+        affine=stored.affine_displayed if stored.spacing_known else None,
+        extents_mm=stored.extents_mm(),
+        sides_known=stored.sides_known,
+        notes=tuple([*notes, *stored.notes()]),
+    )
+    return NiftiVolume(stored.grid, volume)
+
+
+def _unpacked(source: SourceFile, folder: Path) -> SourceFile:
+    if kind_of(source.head()) != GZIP:
+        return source
+    unpacked = unpack_gzip(source, folder / "unpacked.nii")
+    if kind_of(unpacked.head()) != NIFTI:
+        raise NotAnImage(
+            "The compressed file holds no NIfTI volume. Upload a .nii.gz file, or a zip of a DICOM series."
+        )
+    return replace(source, path=unpacked.path)
+
+
+def _class_of(source: SourceFile) -> Any:
+    return nibabel.Nifti2Image if source.head()[4:7] == b"n+2" else nibabel.Nifti1Image
+
+
+class _Stored:
+    """The voxels of a file as they lie there, and how they are turned to be displayed."""
+
+    def __init__(self, image: Any) -> None:
+        shape = tuple(int(length) for length in image.shape)
+        if len(shape) == 2:
+            shape = (*shape, 1)
+        if len(shape) < 3 or any(length != 1 for length in shape[3:]) or min(shape) < 1:
+            raise NotCt(
+                f"This NIfTI file has the dimensions {' × '.join(map(str, shape))}. Upload one volume of three "
+                "dimensions; of a time series, one point in time."
+            )
+        if image.get_data_dtype().kind not in "iuf":
+            raise NotCt(f"This NIfTI file holds {image.get_data_dtype()} values, not gray ones. Upload the CT itself.")
+        # A view of the file, not a copy: slices are read when they are asked for.
+        self.voxels = np.reshape(image.dataobj.get_unscaled(), shape[:3], order="F")
+        self.slope, self.intercept = float(image.dataobj.slope), float(image.dataobj.inter)
+        codes = int(image.header["sform_code"]), int(image.header["qform_code"])
+        affine = np.asarray(image.affine, np.float64)
+        if not np.isfinite(affine).all():
+            raise NotCt("The header of this NIfTI file does not say where its voxels lie. Convert it again from DICOM.")
+        self.sides_known = any(codes)
+        self.spacing_known = _is_spacing(affine, image.header)
+        if not self.spacing_known:
+            affine = np.eye(4) if abs(np.linalg.det(affine[:3, :3])) < 1e-9 else affine
+        self.grid = NiftiGrid((shape[0], shape[1], shape[2]), affine, codes)
+        self._turn = nibabel.orientations.ornt_transform(io_orientation(affine), _DISPLAYED)
+
+    @property
+    def displayed(self) -> NDArray[Any]:
+        """A view of the voxels, (columns, rows, slices) as displayed."""
+        return np.asanyarray(apply_orientation(self.voxels, self._turn))
+
+    @property
+    def shape_displayed(self) -> tuple[int, int, int]:
+        """Slices, height and width as displayed."""
+        width, height, slices = self.displayed.shape
+        return int(slices), int(height), int(width)
+
+    @property
+    def affine_displayed(self) -> NDArray[np.float64]:
+        """The affine of (column, row, slice) as displayed, in DICOM's frame."""
+        affine = self.grid.affine @ inv_ornt_aff(self._turn, self.grid.shape)
+        return np.asarray(np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine, np.float64)
+
+    def extents_mm(self) -> tuple[float, ...] | None:
+        """Return what each slice stands for; None where spacing is unknown, or for a single slice."""
+        slices = self.shape_displayed[0]
+        if not self.spacing_known or slices == 1:
+            return None
+        axes = self.affine_displayed[:3, :3]
+        area = np.linalg.norm(np.cross(axes[:, 0], axes[:, 1]))
+        return (float(abs(np.linalg.det(axes)) / area),) * slices
+
+    def slice(self, number: int) -> NDArray[np.float32]:
+        """Return (H, W) float32, scaled as the header says; what is no number becomes air."""
+        raw = np.asarray(self.displayed[:, :, number].T, np.float32)
+        values = raw * np.float32(self.slope) + np.float32(self.intercept)
+        return np.ascontiguousarray(np.nan_to_num(values, nan=_AIR_HU, posinf=HU_LIMITS[1], neginf=_AIR_HU))
+
+    def judge(self) -> tuple[tuple[float, float], list[str]]:
+        """Tell Hounsfield units from gray values; return black and white, and notes.
+
+        Raises
+        ------
+        NotCt : the values are neither.
+        """
+        numbers = np.unique(np.linspace(0, self.shape_displayed[0] - 1, LOOKED_AT).astype(int))
+        ends = np.array([(values.min(), values.max()) for values in map(self.slice, numbers)])
+        low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
+        if HU_LIMITS[0] <= low <= AIR_AT_MOST_HU and TISSUE_AT_LEAST_HU <= high <= HU_LIMITS[1]:
+            return WINDOW_HU, []
+        if 0.0 <= low and high <= 255.0 and high - low > 1.0:
+            sentence = "The values lie between 0 and 255: they are no Hounsfield units and were read as gray values."
+            return (0.0, 255.0), [sentence]
+        raise NotCt(
+            f"The values of this volume go from {low:g} to {high:g}: no Hounsfield units of a chest (air is -1000, "
+            "water 0), and no gray values of 0 to 255. Store it with the scanner's slope and intercept."
+        )
+
+    def notes(self) -> list[str]:
+        """Say what the header leaves unknown."""
+        notes = []
+        if not self.spacing_known:
+            notes.append("The header does not state the size of a voxel, so nothing is given in millimetres.")
+        if not self.sides_known:
+            notes.append(
+                "The header does not say which side is which (sform_code and qform_code are 0), so right and left are "
+                "not told apart and the picture may be mirrored."
+            )
+        return notes
+
+
+def _is_spacing(affine: NDArray[np.float64], header: Any) -> bool:
+    """Whether the file states the size of a voxel."""
+    sizes = np.linalg.norm(affine[:3, :3], axis=0)
+    zooms = np.asarray(header["pixdim"][1:4], np.float64)
+    return bool(np.isfinite(sizes).all() and (sizes > 1e-6).all() and (zooms > 0.0).all())
+
+
+def _read_slice(stored: _Stored, value_range: tuple[float, float], number: int) -> CtSlice:
+    spacing = None
+    if stored.spacing_known:
+        columns, rows = np.linalg.norm(stored.affine_displayed[:3, :2], axis=0)
+        spacing = float(rows), float(columns)
+    with _sentences():
+        return CtSlice(stored.slice(number), value_range, spacing)
+
+
+@contextlib.contextmanager
+def _sentences() -> Iterator[None]:
+    """Turn what nibabel raises into our errors. Damaged headers bring it to raise nearly everything there is."""
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    except GroundglassError:
+        raise
+    except Exception as exc:
+        logging.getLogger(__name__).info("a NIfTI file cannot be read: %s", type(exc).__name__)
+        raise DamagedImage(
+            "The NIfTI file is damaged or was cut short. Send it again, or check that the upload was complete."
+        ) from exc

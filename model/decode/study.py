@@ -1,0 +1,131 @@
+"""Files as they were sent -> one picture or one volume: what else there was is left, and said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from model.decode.archive import Unpacked, unpack_zip
+from model.decode.ct import CtSlice, CtVolume
+from model.decode.kinds import DICOM, GZIP, NIFTI, PICTURE, ZIP, SourceFile, kind_of
+from model.decode.nifti import NiftiGrid, read_nifti
+from model.decode.picture import decode_picture
+from model.decode.plain import decode_plain
+from model.decode.series import Series, read_series
+from model.errors import EmptyFile, MissingFile, NotAnImage
+
+
+@dataclass(frozen=True)
+class VolumeStudy:
+    """A volume and where it came from, so that masks can be written the same way.
+
+    origin : the DICOM series, or the grid of the NIfTI file.
+    """
+
+    volume: CtVolume
+    origin: Series | NiftiGrid
+
+
+Study = CtSlice | VolumeStudy
+"""What an upload holds: one picture, or a volume of one slice or more."""
+
+
+def open_study(sources: Sequence[SourceFile], folder: Path, *, as_picture: bool = False) -> Study:
+    """Find the one thing to be read in the files of an upload.
+
+    Parameters
+    ----------
+    sources : a picture; DICOM files; a NIfTI file; or a zip file with any of these.
+    folder : an empty folder for what must be unpacked; it is needed for as long as the study is read.
+    as_picture : read a single DICOM file as a plain picture, whatever it shows.
+
+    Returns
+    -------
+    Of DICOM files the largest axial CT series; its notes say what was left out.
+
+    Raises
+    ------
+    InputError : nothing can be read, or it is not clear what is meant; with a sentence for the sender.
+    """
+    if not sources:
+        raise MissingFile("No file was sent. Choose a CT slice, a series or a volume.")
+    folder.mkdir(parents=True, exist_ok=True)
+    if len(sources) == 1:
+        return _open_one(sources[0], folder, as_picture=as_picture)
+    return _open_many(sources, folder)
+
+
+def _open_one(source: SourceFile, folder: Path, *, as_picture: bool) -> Study:
+    head = source.head()
+    kind = kind_of(head)
+    if not head:
+        raise EmptyFile("The file is empty (0 bytes). Choose it again; it may still have been copying.")
+    if kind == ZIP:
+        return _open_zip(source, folder)
+    if kind == DICOM and as_picture:
+        return decode_plain(source)
+    if kind == DICOM:
+        return _open_series([source])
+    if kind in (NIFTI, GZIP):
+        nifti = read_nifti(source, folder)
+        return VolumeStudy(nifti.volume, nifti.grid)
+    return decode_picture(source.path.read_bytes())
+
+
+def _open_zip(source: SourceFile, folder: Path) -> Study:
+    unpacked = unpack_zip(source, folder)
+    if not unpacked.files:
+        raise NotAnImage("The zip file holds no DICOM, NIfTI or picture file. Pack the files of one series.")
+    study = _open_many(unpacked.files, folder)
+    return _with_notes(study, _left_in_zip(unpacked))
+
+
+def _left_in_zip(unpacked: Unpacked) -> list[str]:
+    return [
+        f"{count} {'file' if count == 1 else 'files'} of the zip file left out: {what}."
+        for what, count in unpacked.left.items()
+    ]
+
+
+def _open_many(sources: Sequence[SourceFile], folder: Path) -> Study:
+    """Read the series among several files, or else the only volume or picture."""
+    kinds: dict[str, list[SourceFile]] = {}
+    for source in sources:
+        kinds.setdefault(kind_of(source.head()), []).append(source)
+    volumes = kinds.get(NIFTI, []) + kinds.get(GZIP, [])
+    pictures = kinds.get(PICTURE, [])
+    if DICOM in kinds:
+        others = len(sources) - len(kinds[DICOM])
+        return _with_notes(_open_series(kinds[DICOM]), _others(others, "DICOM"))
+    if len(volumes) > 1:
+        raise NotAnImage(f"{len(volumes)} volumes were sent. Send one at a time.")
+    if volumes:
+        return _with_notes(_open_one(volumes[0], folder, as_picture=False), _others(len(sources) - 1, "NIfTI"))
+    if len(pictures) > 1:
+        raise NotAnImage(
+            f"{len(pictures)} pictures were sent. Send one at a time: pictures do not say how they lie above each "
+            "other. A series is read from DICOM files, a zip of them, or NIfTI."
+        )
+    if pictures:
+        return _with_notes(_open_one(pictures[0], folder, as_picture=False), _others(len(sources) - 1, "picture"))
+    raise NotAnImage(
+        f"None of the {len(sources)} files is a DICOM, NIfTI or picture file. Choose the files of one scan."
+    )
+
+
+def _others(count: int, kept: str) -> list[str]:
+    if not count:
+        return []
+    return [f"{count} other {'file was' if count == 1 else 'files were'} left out: only the {kept} part was read."]
+
+
+def _open_series(sources: Sequence[SourceFile]) -> Study:
+    series = read_series(sources)
+    return VolumeStudy(series.volume, series)
+
+
+def _with_notes(study: Study, notes: Sequence[str]) -> Study:
+    if isinstance(study, CtSlice):
+        return replace(study, notes=(*study.notes, *notes))
+    return replace(study, volume=replace(study.volume, notes=(*study.volume.notes, *notes)))

@@ -1,0 +1,1 @@
+"""A volume that was read -> files that other programs open."""

@@ -1,0 +1,124 @@
+"""The lesion mask of a DICOM series -> DICOM SEG, on the very slices it came from."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import highdicom
+import numpy as np
+from highdicom.seg import (
+    SegmentAlgorithmTypeValues,
+    SegmentationTypeValues,
+    SegmentDescription,
+)
+from numpy.typing import NDArray
+from pydicom import Dataset, dcmread
+from pydicom.config import disable_value_validation
+from pydicom.sr.codedict import codes
+from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
+
+from model.decode.dicom import DicomFile
+from model.decode.series import Series
+from model.engine import Identity
+from model.volume.files import SliceFiles
+
+LABEL = "COVID-19 lesion"
+_SERIES_NUMBER = 9001
+_IDENTIFIERS = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SOPInstanceUID")
+_NEEDED_TEXTS = (
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
+    "AccessionNumber", "ReferringPhysicianName",
+)  # fmt: skip
+
+
+def is_possible(series: Series) -> bool:
+    """Whether the series says what a SEG must repeat: spacing, position and orientation of its slices."""
+    return series.volume.affine is not None
+
+
+def write_seg(series: Series, files: SliceFiles, path: Path, *, threshold: float, model: Identity) -> None:
+    """Write the mask as a binary DICOM SEG with one segment.
+
+    It holds a frame for each slice with lesion, or for all where there is none, and names the patient and the study as
+    the series does: viewers show it over that series. Identifiers that are missing or invalid in the series are made
+    up from what it has, alike each time.
+
+    Raises
+    ------
+    ValueError : the series does not say where its slices lie, see `is_possible`.
+    """
+    if not is_possible(series):
+        raise ValueError("the series has no spacing, position or orientation")
+    every = range(len(series.files))
+    marked = [number for number in every if files.lesion(number, threshold).any()] or list(every)
+    pixels = np.zeros((len(marked), *series.files[0].shape), np.uint8)
+    for frame, number in zip(pixels, marked, strict=True):
+        frame[:] = series.turn.undo(files.lesion(number, threshold))
+    with disable_value_validation(), warnings.catch_warnings():
+        # highdicom warns where a mask is empty, which is an answer here, and of the untidy values of the series.
+        warnings.simplefilter("ignore")
+        sources = [_source(series.files[number]) for number in marked]
+        _segmentation(sources, pixels, model).save_as(path)
+
+
+def _segmentation(sources: Sequence[Dataset], pixels: NDArray[np.uint8], model: Identity) -> highdicom.seg.Segmentation:
+    return highdicom.seg.Segmentation(
+        source_images=sources,
+        pixel_array=pixels,
+        segmentation_type=SegmentationTypeValues.BINARY,
+        segment_descriptions=[_segment(model)],
+        series_instance_uid=generate_uid(),
+        series_number=_SERIES_NUMBER,
+        sop_instance_uid=generate_uid(),
+        instance_number=1,
+        manufacturer="Groundglass",
+        manufacturer_model_name=model.model_id,
+        software_versions=model.model_id,
+        device_serial_number=model.sha256[:16],
+        content_label="LESION",
+        content_description="For research only, no medical device",
+        series_description="Groundglass lesions (research only)",
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        omit_empty_frames=bool(pixels.any()),
+    )
+
+
+def _segment(model: Identity) -> SegmentDescription:
+    return SegmentDescription(
+        segment_number=1,
+        segment_label=LABEL,
+        segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
+        segmented_property_type=codes.SCT.Lesion,
+        algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=highdicom.AlgorithmIdentificationSequence(
+            name="Groundglass", family=codes.DCM.ArtificialIntelligence, version=model.model_id
+        ),
+    )
+
+
+def _source(file: DicomFile) -> Dataset:
+    """Return a slice's header with all that a SEG must repeat."""
+    header = dcmread(file.source.path, stop_before_pixels=True, force=True)
+    for name in _NEEDED_TEXTS:
+        if name not in header:
+            setattr(header, name, "")
+    for name in _IDENTIFIERS:
+        setattr(header, name, _identifier(header, name))
+    if not header.get("SOPClassUID"):
+        header.SOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
+    return header
+
+
+def _identifier(header: Dataset, name: str) -> UID:
+    """Return an identifier as the header has it; a made-up one, alike each time, where it has none that is valid."""
+    found = UID(str(header.get(name) or ""))
+    if found and found.is_valid:
+        return found
+    seed = [str(header.get("StudyInstanceUID") or ""), str(header.get("SeriesInstanceUID") or ""), name]
+    if name == "SOPInstanceUID":
+        seed += [str(header.get("InstanceNumber") or ""), str(header.get("ImagePositionPatient") or "")]
+    if name == "StudyInstanceUID":
+        seed = seed[:1] + [name]
+    return generate_uid(entropy_srcs=seed)

@@ -1,0 +1,50 @@
+"""A volume that was read -> a folder with everything that can be kept of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from model.decode.nifti import NiftiGrid
+from model.decode.series import Series
+from model.decode.study import VolumeStudy
+from model.errors import StorageError
+from model.export.dicom_seg import is_possible, write_seg
+from model.export.montage import montage_png
+from model.export.nifti import Target, write_mask, write_probability
+from model.export.pdf import report_pdf
+from model.export.tables import as_csv, as_json
+from model.volume.segment import VolumeSegmentation
+
+MASK, PROBABILITY, SEG = "mask.nii.gz", "probability.nii.gz", "mask.dcm"
+MONTAGE, REPORT, CSV, JSON = "montage.png", "report.pdf", "measurements.csv", "measurements.json"
+
+
+def write_all(segmentation: VolumeSegmentation, study: VolumeStudy, folder: Path) -> list[str]:
+    """Write mask, probability, montage, report and tables of a volume; of a DICOM series the SEG too.
+
+    Returns
+    -------
+    The names of the files that were written.
+
+    Raises
+    ------
+    StorageError : the disk is full or cannot be written.
+    """
+    files, rows = segmentation.files, segmentation.measured.rows
+    threshold = segmentation.measured.findings.threshold
+    target = Target(study.volume, study.origin if isinstance(study.origin, NiftiGrid) else None)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_mask(files, target, folder / MASK, threshold=threshold)
+        write_probability(files, target, folder / PROBABILITY)
+        (folder / MONTAGE).write_bytes(montage_png(files, rows, threshold=threshold))
+        (folder / REPORT).write_bytes(report_pdf(segmentation))
+        (folder / CSV).write_text(as_csv(segmentation), encoding="utf-8")
+        (folder / JSON).write_text(as_json(segmentation), encoding="utf-8")
+        names = [MASK, PROBABILITY, MONTAGE, REPORT, CSV, JSON]
+        if isinstance(study.origin, Series) and is_possible(study.origin):
+            write_seg(study.origin, files, folder / SEG, threshold=threshold, model=segmentation.model)
+            names.append(SEG)
+    except OSError as exc:
+        raise StorageError(f"The results cannot be kept: {exc.strerror}. Make room, then try again.") from exc
+    return names

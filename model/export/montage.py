@@ -1,0 +1,62 @@
+"""The slices with the most lesion, side by side in one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model.overlay import encode_png, overlay
+from model.volume.files import SliceFiles
+from model.volume.findings import SliceRow
+
+COLUMNS = 3
+CELL_PX = 360
+MOST = 6
+
+RgbImage = NDArray[np.uint8]
+
+
+def key_slices(rows: Sequence[SliceRow], most: int = MOST) -> list[SliceRow]:
+    """Return the slices with the largest lesion area, at most so many, from the feet to the head.
+
+    Neighbours show nearly the same, so the volume is cut into as many parts and the worst slice of each is taken; of a
+    volume without lesion, the middle of each part.
+    """
+    parts = np.array_split(np.arange(len(rows)), min(most, len(rows)))
+    chosen = []
+    for part in parts:
+        worst = max(part, key=lambda index: rows[index].findings.lesion_area_px)
+        chosen.append(rows[worst] if rows[worst].findings.lesion_area_px else rows[part[len(part) // 2]])
+    return chosen
+
+
+def montage_png(files: SliceFiles, rows: Sequence[SliceRow], *, threshold: float) -> bytes:
+    """Return the overlays of the key slices as one PNG, RGB, three beside each other, each with its number."""
+    chosen = key_slices(rows)
+    cells = [_cell(files, row, threshold) for row in chosen]
+    cells += [np.zeros_like(cells[0])] * (-len(cells) % COLUMNS)
+    lines = [np.hstack(cells[start : start + COLUMNS]) for start in range(0, len(cells), COLUMNS)]
+    return encode_png(np.vstack(lines)[..., ::-1])
+
+
+def key_picture(files: SliceFiles, row: SliceRow, threshold: float) -> RgbImage:
+    """Return the overlay of a slice, (H, W, 3) uint8, RGB."""
+    return overlay(files.gray(row.number - 1), files.probability(row.number - 1), threshold=threshold)
+
+
+def _cell(files: SliceFiles, row: SliceRow, threshold: float) -> RgbImage:
+    """Return (CELL_PX, CELL_PX, 3): a slice in its proportions, centred on black."""
+    picture = key_picture(files, row, threshold)
+    scale = CELL_PX / max(picture.shape[:2])
+    size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
+    fitted = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR)
+    cell = np.zeros((CELL_PX, CELL_PX, 3), np.uint8)
+    top, left = (CELL_PX - fitted.shape[0]) // 2, (CELL_PX - fitted.shape[1]) // 2
+    cell[top : top + fitted.shape[0], left : left + fitted.shape[1]] = fitted
+    # On black, so that it shows on bone and bright tissue too.
+    cv2.rectangle(cell, (0, 0), (96, 28), (0, 0, 0), cv2.FILLED)
+    cv2.putText(cell, f"slice {row.number}", (8, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (232, 232, 230), 1, cv2.LINE_AA)
+    return cell

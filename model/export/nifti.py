@@ -1,0 +1,93 @@
+"""Masks and probabilities of a volume -> NIfTI, on the grid of the NIfTI file that came in, or as displayed."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
+from numpy.typing import NDArray
+
+from model.decode.ct import CtVolume
+from model.decode.nifti import NiftiGrid
+from model.volume.files import SliceFiles
+
+_RIGHT_FRONT_HEAD = np.diag([-1.0, -1.0, 1.0, 1.0])
+_DISPLAYED = axcodes2ornt(("L", "P", "S"))
+_SCANNER, _UNKNOWN = 1, 0
+_PROBABILITY_STEPS = 65535
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where voxels go: the volume as displayed, and the stored grid if the input was NIfTI."""
+
+    volume: CtVolume
+    grid: NiftiGrid | None
+
+
+def write_mask(files: SliceFiles, target: Target, path: Path, *, threshold: float) -> None:
+    """Write the lesion mask as .nii.gz: uint8, 1 where the probability reaches the threshold."""
+    _write(lambda number: files.lesion(number, threshold).astype(np.uint8), np.dtype(np.uint8), target, path)
+
+
+def write_probability(files: SliceFiles, target: Target, path: Path) -> None:
+    """Write the lesion probability as .nii.gz: 0.0 ... 1.0, stored as uint16 with a slope of 1/65535."""
+    _write(
+        lambda number: np.rint(files.probability(number) * _PROBABILITY_STEPS).astype(np.uint16),
+        np.dtype(np.uint16),
+        target,
+        path,
+        slope=1.0 / _PROBABILITY_STEPS,
+    )
+
+
+def _write(
+    read: Callable[[int], NDArray[Any]], dtype: np.dtype[Any], target: Target, path: Path, *, slope: float = 1.0
+) -> None:
+    """Write slices, each (H, W) as displayed, slab by slab: the volume is never in memory as a whole."""
+    slices, height, width = target.volume.shape
+    scratch = path.with_suffix(".voxels")
+    try:
+        displayed = np.memmap(scratch, dtype, "w+", shape=(width, height, slices), order="F")
+        for number in range(slices):
+            displayed[:, :, number] = read(number).T
+        voxels, affine, codes = _on_grid(displayed, target)
+        # The level that nibabel itself compresses with: masks shrink to little by any.
+        with gzip.open(path, "wb", compresslevel=1) as stream:
+            stream.write(_header(voxels.shape, dtype, affine, codes, slope))
+            for number in range(voxels.shape[2]):
+                stream.write(np.asarray(voxels[:, :, number]).tobytes(order="F"))
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _on_grid(displayed: NDArray[Any], target: Target) -> tuple[NDArray[Any], NDArray[np.float64], tuple[int, int]]:
+    """Return voxels, affine and orientation codes as the file is to have them."""
+    if target.grid is not None:
+        turn = ornt_transform(_DISPLAYED, io_orientation(target.grid.affine))
+        return np.asanyarray(apply_orientation(displayed, turn)), target.grid.affine, target.grid.codes
+    if target.volume.affine is None:
+        return displayed, np.eye(4), (_UNKNOWN, _UNKNOWN)
+    return displayed, _RIGHT_FRONT_HEAD @ target.volume.affine, (_SCANNER, _SCANNER)
+
+
+def _header(
+    shape: tuple[int, ...], dtype: np.dtype[Any], affine: NDArray[np.float64], codes: tuple[int, int], slope: float
+) -> bytes:
+    """Return all that stands before the voxels of a NIfTI-1 file."""
+    header: Any = nibabel.Nifti1Header()
+    header.set_data_shape(shape)
+    header.set_data_dtype(dtype)
+    header.set_sform(affine, code=codes[0])
+    # A quaternion holds no shear, as a tilted gantry gives; the sform, which readers prefer, does.
+    header.set_qform(affine, code=codes[1], strip_shears=True)
+    header["scl_slope"], header["scl_inter"] = slope, 0.0
+    header["magic"], header["vox_offset"] = b"n+1", 352
+    header.set_xyzt_units("mm")
+    return bytes(header.binaryblock) + bytes(4)

@@ -1,0 +1,146 @@
+"""A volume that was read -> a report of one page, as PDF."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+from matplotlib.backends.backend_pdf import FigureCanvasPdf, PdfPages
+from matplotlib.figure import Figure
+
+from model.export.montage import key_picture, key_slices
+from model.export.tables import NOTICE
+from model.volume.findings import Side, SliceRow, VolumeFindings
+from model.volume.segment import VolumeSegmentation
+
+A4_INCHES = (8.27, 11.69)
+_INK, _PALE, _BARS = "#1f2225", "#5c6268", "#b8860b"
+_LONGEST_NOTES = 6
+
+
+def report_pdf(segmentation: VolumeSegmentation, *, patient: str = "") -> bytes:
+    """Return the report: key slices, table, chart of lesion area by slice, model, notes, and that it is research only.
+
+    Parameters
+    ----------
+    patient : what is printed as the patient's name; usually empty, since a report travels further than a scan.
+    """
+    figure = Figure(figsize=A4_INCHES)
+    FigureCanvasPdf(figure)
+    _head(figure, patient)
+    _pictures(figure, segmentation)
+    _table(figure, segmentation.measured.findings)
+    _chart(figure, segmentation.measured.rows)
+    _foot(figure, segmentation)
+    stream = io.BytesIO()
+    # A date of creation would make every report differ; nothing else is told of the machine.
+    metadata = {"Title": "Groundglass report", "Creator": "Groundglass", "CreationDate": None, "Producer": None}
+    with PdfPages(stream, metadata=metadata) as pages:
+        pages.savefig(figure)
+    return stream.getvalue()
+
+
+def _head(figure: Figure, patient: str) -> None:
+    figure.text(0.07, 0.955, "Groundglass: lesions in chest CT", fontsize=16, weight="bold", color=_INK)
+    figure.text(0.07, 0.937, NOTICE, fontsize=9, color=_PALE)
+    if patient:
+        # Dollar signs would be read as formulas.
+        figure.text(0.93, 0.955, patient, fontsize=10, ha="right", color=_INK, parse_math=False)
+
+
+def _pictures(figure: Figure, segmentation: VolumeSegmentation) -> None:
+    findings = segmentation.measured.findings
+    for place, row in enumerate(key_slices(segmentation.measured.rows)):
+        column, line = place % 3, place // 3
+        axes = figure.add_axes((0.07 + 0.29 * column, 0.72 - 0.215 * line, 0.28, 0.198))
+        axes.imshow(key_picture(segmentation.files, row, findings.threshold))
+        axes.set_axis_off()
+        axes.set_title(f"slice {row.number} of {findings.slice_count}", fontsize=8, color=_PALE, pad=2)
+
+
+def _table(figure: Figure, findings: VolumeFindings) -> None:
+    for place, (name, value) in enumerate(lines(findings)):
+        y = 0.465 - 0.0165 * place
+        figure.text(0.07, y, name, fontsize=9, color=_PALE)
+        figure.text(0.40, y, value, fontsize=9, color=_INK)
+
+
+def lines(findings: VolumeFindings) -> list[tuple[str, str]]:
+    """Return the figures of a volume as people read them, in the order in which they matter."""
+    return [
+        ("Share of both lungs", _percent(findings.lesion_percent_of_lung)),
+        ("Severity", _severity(findings)),
+        ("Lesion volume", _ml(findings.lesion_ml)),
+        ("Lung volume", _ml(findings.lung_ml)),
+        ("Right lung", _side(findings.right)),
+        ("Left lung", _side(findings.left)),
+        ("Lesions", _lesions(findings)),
+        ("Slices with lesion", f"{findings.slices_with_lesion} of {findings.slice_count}"),
+        ("Ground glass, consolidation", _densities(findings.ground_glass_percent)),
+        ("Mean density of lesions", _hu(findings.lesion_mean_hu)),
+    ]
+
+
+def _percent(value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    return "less than 0.1 %" if 0.0 < value < 0.05 else f"{value:.1f} %"
+
+
+def _ml(value: float | None) -> str:
+    if value is None:
+        return "unknown: the scan states no spacing"
+    return f"{value:,.0f} ml" if value >= 10.0 or value == 0.0 else f"{value:.2f} ml"
+
+
+def _severity(findings: VolumeFindings) -> str:
+    if findings.severity_grade is None:
+        return "unknown"
+    return f"class {findings.severity_grade} of 0 to 5 ({findings.severity_span} of both lungs)"
+
+
+def _side(side: Side | None) -> str:
+    if side is None:
+        return "not told apart"
+    volumes = "" if side.lung_ml is None else f", {_ml(side.lesion_ml)} of {_ml(side.lung_ml)}"
+    return _percent(side.lesion_percent_of_lung) + volumes
+
+
+def _lesions(findings: VolumeFindings) -> str:
+    if not findings.lesion_voxels:
+        return "none at this threshold"
+    largest = "" if findings.largest_lesion_ml is None else f", the largest {_ml(findings.largest_lesion_ml)}"
+    return f"{findings.lesion_count}{largest}"
+
+
+def _densities(ground_glass: float | None) -> str:
+    if ground_glass is None:
+        return "unknown"
+    return f"{ground_glass:.0f} % below -300 HU, {100.0 - ground_glass:.0f} % above"
+
+
+def _hu(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.0f} HU"
+
+
+def _chart(figure: Figure, rows: Sequence[SliceRow]) -> None:
+    axes = figure.add_axes((0.07, 0.155, 0.86, 0.115))
+    areas_mm2 = [row.findings.lesion_area_mm2 for row in rows]
+    known = all(area is not None for area in areas_mm2)
+    heights = [(area or 0.0) / 100.0 for area in areas_mm2] if known else [row.findings.lesion_area_px for row in rows]
+    axes.bar([row.number for row in rows], heights, width=0.9, color=_BARS)
+    axes.set_xlim(0.5, len(rows) + 0.5)
+    axes.set_xlabel("slice, from the feet to the head", fontsize=8, color=_PALE)
+    axes.set_ylabel("lesion, cm²" if known else "lesion, pixels", fontsize=8, color=_PALE)
+    axes.tick_params(labelsize=7, colors=_PALE)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _foot(figure: Figure, segmentation: VolumeSegmentation) -> None:
+    model, findings = segmentation.model, segmentation.measured.findings
+    looks = ", mean of four looks" if segmentation.quality else ""
+    told = [f"Model {model.model_id}, SHA-256 {model.sha256}", f"Threshold {findings.threshold:g}{looks}."]
+    told += [f"Severity by {findings.severity_scale}.", *segmentation.notes[:_LONGEST_NOTES]]
+    for place, sentence in enumerate(told):
+        shown = sentence if len(sentence) <= 150 else sentence[:149] + "…"
+        figure.text(0.07, 0.103 - 0.011 * place, shown, fontsize=6.5, color=_PALE, parse_math=False)

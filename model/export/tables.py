@@ -1,0 +1,40 @@
+"""Measurements of a volume -> CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+from model.volume.segment import VolumeSegmentation
+
+NOTICE = "For research only. Groundglass is not a medical device."
+
+
+def measurements(segmentation: VolumeSegmentation) -> dict[str, Any]:
+    """Return all that was measured, for JSON: the volume, its slices from the feet to the head, model and notes."""
+    measured = segmentation.measured
+    return {
+        "volume": measured.findings.as_dict(),
+        "slices": [row.as_dict() for row in measured.rows],
+        "model": segmentation.model.as_dict(),
+        "quality": segmentation.quality,
+        "notes": list(segmentation.notes),
+        "notice": NOTICE,
+    }
+
+
+def as_json(segmentation: VolumeSegmentation) -> str:
+    """Return the measurements as JSON."""
+    return json.dumps(measurements(segmentation), indent=1)
+
+
+def as_csv(segmentation: VolumeSegmentation) -> str:
+    """Return a table with a row for each slice, from the feet to the head."""
+    rows = [row.as_dict() for row in segmentation.measured.rows]
+    stream = io.StringIO()
+    table = csv.DictWriter(stream, list(rows[0]))
+    table.writeheader()
+    table.writerows(rows)
+    return stream.getvalue()

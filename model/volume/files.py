@@ -1,0 +1,79 @@
+"""The slices of a volume that was read, as PNG files in a folder: memory stays that of one slice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model.errors import StorageError
+from model.findings import Mask, lesion_mask, lung_mask
+from model.segment import Segmentation
+
+ByteImage = NDArray[np.uint8]
+FloatArray = NDArray[np.float32]
+
+GRAY, LESION, LUNG = "gray", "lesion", "lung"
+_FULL = 65535.0
+
+
+class SliceFiles:
+    """gray/, lesion/ and lung/ of a folder, with a PNG for each slice, counted from 0.
+
+    gray : 8 bit, the slice as displayed. lesion : 16 bit, the probability, 65535 = 1.0. lung : 8 bit, 255 where the
+    lung's probability reaches its threshold; missing where the network tells no lung.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, number: int, segmentation: Segmentation) -> None:
+        """Keep a slice.
+
+        Raises
+        ------
+        StorageError : the disk is full or cannot be written.
+        """
+        self._save(GRAY, number, segmentation.ct_slice.as_bytes())
+        # Last, since it is what counts as done.
+        if segmentation.lung_probability is not None:
+            inside = lung_mask(segmentation.lung_probability, np.zeros(segmentation.ct_slice.shape, np.bool_))
+            self._save(LUNG, number, inside.astype(np.uint8) * 255)
+        self._save(LESION, number, np.rint(segmentation.lesion_probability * _FULL).astype(np.uint16))
+
+    def _save(self, kind: str, number: int, image: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
+        path = self._path(kind, number)
+        _, encoded = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.write_bytes(bytes(encoded))
+        except OSError as exc:
+            raise StorageError(f"The slices cannot be kept: {exc.strerror}. Make room, then try again.") from exc
+
+    def _path(self, kind: str, number: int) -> Path:
+        return self.folder / kind / f"{number:05d}.png"
+
+    def gray(self, number: int) -> ByteImage:
+        """Return (H, W) uint8, the slice as displayed."""
+        return np.asarray(self._load(GRAY, number), np.uint8)
+
+    def probability(self, number: int) -> FloatArray:
+        """Return (H, W) float32, the lesion's probability in 0.0 ... 1.0, to 1/65535."""
+        return (self._load(LESION, number) / np.float32(_FULL)).astype(np.float32)
+
+    def lesion(self, number: int, threshold: float) -> Mask:
+        """Return (H, W) bool: lesion at a threshold."""
+        return lesion_mask(self.probability(number), threshold)
+
+    def lung(self, number: int) -> Mask | None:
+        """Return (H, W) bool: what the network takes for lung; None where it tells no lung."""
+        return self._load(LUNG, number) > 0 if self._path(LUNG, number).exists() else None
+
+    def _load(self, kind: str, number: int) -> NDArray[Any]:
+        image = cv2.imread(str(self._path(kind, number)), cv2.IMREAD_UNCHANGED)
+        if image is None:
+            raise FileNotFoundError(self._path(kind, number))
+        return np.asarray(image)

@@ -1,0 +1,228 @@
+"""The slices of a volume, read and kept as files -> what they amount to: millilitres, shares, sides, lesions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from model.decode.ct import CtVolume
+from model.findings import Findings
+from model.volume.files import SliceFiles
+from model.volume.regions import Regions
+from model.volume.severity import SCALE, severity
+from model.volume.sides import Counts, find_midline, right_lung
+
+LEAST_LESION_ML = 0.014
+"""A sphere of 3 mm: what is smaller is called a micronodule (Fleischner Society, Radiology 2008), and is part of the
+volume but not counted as a lesion."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One lung: in a slice in pixels, in a volume in millilitres as well, where the spacing is known."""
+
+    lung_px: int
+    lesion_px: int
+    lesion_percent_of_lung: float | None
+    lung_ml: float | None = None
+    lesion_ml: float | None = None
+
+
+@dataclass(frozen=True)
+class SliceRow:
+    """A slice of a volume: its number, from 1 at the feet, its findings, and either lung where they can be told."""
+
+    number: int
+    findings: Findings
+    right: Side | None
+    left: Side | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures by name, those of the lungs as right_... and left_..., for a row of a table."""
+        sides = {"right": self.right, "left": self.left}
+        names = ("lung_px", "lesion_px", "lesion_percent_of_lung")
+        return {"slice": self.number, **self.findings.as_dict()} | {
+            f"{side}_{name}": None if figures is None else getattr(figures, name)
+            for side, figures in sides.items()
+            for name in names
+        }
+
+
+@dataclass(frozen=True)
+class VolumeFindings:
+    """What a volume shows at one threshold.
+
+    The lung is what the network marks as lung or as lesion. None are: millilitres where the spacing is unknown,
+    densities where there are no Hounsfield units, lung figures where the network tells no lung, either lung where they
+    cannot be told apart. Shares of the lung count each slice by its distance to its neighbours, alike where that is
+    unknown.
+    """
+
+    threshold: float
+    slice_count: int
+    slices_with_lesion: int
+    most_affected_slice: int | None  # from 1 at the feet
+    lesion_voxels: int
+    lung_voxels: int | None
+    lesion_ml: float | None
+    lung_ml: float | None
+    lesion_percent_of_lung: float | None
+    right: Side | None
+    left: Side | None
+    lesion_count: int  # of LEAST_LESION_ML at least, where millilitres are known
+    largest_lesion_ml: float | None
+    lesion_mean_hu: float | None
+    ground_glass_percent: float | None
+    highest_probability: float
+    severity_grade: int | None
+    severity_span: str | None
+    severity_scale: str = SCALE
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures by name, for JSON; either lung is an object of its own."""
+        return asdict(self)
+
+    def as_row(self) -> dict[str, Any]:
+        """Return the figures by name, those of the lungs as right_... and left_..., for a row of a table."""
+        figures = self.as_dict()
+        for side in ("right", "left"):
+            lung = figures.pop(side) or {}
+            figures |= {f"{side}_{name}": lung.get(name) for name in Side.__dataclass_fields__}
+        return figures
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A volume's findings, and those of its slices from the feet to the head."""
+
+    findings: VolumeFindings
+    rows: tuple[SliceRow, ...]
+
+
+def measure_volume(files: SliceFiles, slices: Sequence[Findings], volume: CtVolume, *, threshold: float) -> Measured:
+    """Measure a volume.
+
+    Parameters
+    ----------
+    files : its slices as they were read.
+    slices : the findings of each, at the same threshold.
+    volume : for its spacing and sides; no slice of it is read again.
+    """
+    weights = _voxel_ml(volume)
+    regions, columns = _collect(files, weights or (1.0,) * len(volume), threshold)
+    midline = find_midline(columns) if volume.sides_known else None
+    sides = [_sides(files, number, midline, threshold) for number in range(len(volume))]
+    rows = tuple(
+        SliceRow(number, findings, *pair) for number, (findings, pair) in enumerate(zip(slices, sides, strict=True), 1)
+    )
+    return Measured(_sum_up(rows, weights, regions.sizes(), threshold), rows)
+
+
+def _voxel_ml(volume: CtVolume) -> tuple[float, ...] | None:
+    """Return the volume of a voxel of each slice in millilitres; None where unknown."""
+    if volume.affine is None or volume.extents_mm is None:
+        return None
+    pixel_mm2 = float(np.linalg.norm(np.cross(volume.affine[:3, 0], volume.affine[:3, 1])))
+    return tuple(extent * pixel_mm2 / 1000.0 for extent in volume.extents_mm)
+
+
+def _collect(files: SliceFiles, weights: Sequence[float], threshold: float) -> tuple[Regions, Counts]:
+    """Go through the slices: lesions in three dimensions, and the pixels of lung in each column."""
+    regions = Regions()
+    columns: Counts = np.zeros(files.gray(0).shape[1], np.int64)
+    for number, weight in enumerate(weights):
+        lesion = files.lesion(number, threshold)
+        regions.add(lesion, weight=weight)
+        lung = files.lung(number)
+        if lung is not None:
+            columns += np.count_nonzero(lung | lesion, axis=0)
+    return regions, columns
+
+
+def _sides(files: SliceFiles, number: int, midline: int | None, threshold: float) -> tuple[Side | None, Side | None]:
+    lung = None if midline is None else files.lung(number)
+    if lung is None or midline is None:
+        return None, None
+    lesion = files.lesion(number, threshold)
+    right = right_lung(lung | lesion, midline)
+    left = (lung | lesion) & ~right
+    pair = [(int(np.count_nonzero(side)), int(np.count_nonzero(side & lesion))) for side in (right, left)]
+    return Side(*pair[0], _percent(pair[0][1], pair[0][0])), Side(*pair[1], _percent(pair[1][1], pair[1][0]))
+
+
+def _percent(part: float, whole: float | None) -> float | None:
+    return 100.0 * part / whole if whole else None
+
+
+def _sum_up(
+    rows: Sequence[SliceRow], weights: tuple[float, ...] | None, sizes: Sequence[float], threshold: float
+) -> VolumeFindings:
+    each = weights or (1.0,) * len(rows)
+    findings = [row.findings for row in rows]
+    lesion = _weighted([item.lesion_area_px for item in findings], each)
+    lung = _weighted([item.lung_area_px for item in findings], each)
+    share = None if lesion is None else _percent(lesion, lung)
+    graded = None if share is None else severity(share)
+    areas = [item.lesion_area_px for item in findings]
+    return VolumeFindings(
+        threshold=threshold,
+        slice_count=len(rows),
+        slices_with_lesion=sum(area > 0 for area in areas),
+        most_affected_slice=1 + int(np.argmax(areas)) if any(areas) else None,
+        lesion_voxels=sum(areas),
+        lung_voxels=_total([item.lung_area_px for item in findings]),
+        lesion_ml=lesion if weights else None,
+        lung_ml=lung if weights else None,
+        lesion_percent_of_lung=share,
+        right=_one_side([row.right for row in rows], weights),
+        left=_one_side([row.left for row in rows], weights),
+        lesion_count=sum(size >= LEAST_LESION_ML for size in sizes) if weights else len(sizes),
+        largest_lesion_ml=max(sizes, default=0.0) if weights else None,
+        lesion_mean_hu=_mean_over_lesions(findings, each, "lesion_mean_hu"),
+        ground_glass_percent=_mean_over_lesions(findings, each, "ground_glass_percent"),
+        highest_probability=max(item.highest_probability for item in findings),
+        severity_grade=None if graded is None else graded.grade,
+        severity_span=None if graded is None else graded.span,
+    )
+
+
+def _total(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
+def _weighted(counts: Sequence[int | None], weights: Sequence[float]) -> float | None:
+    if any(count is None for count in counts):
+        return None
+    return float(sum(weight * (count or 0) for weight, count in zip(weights, counts, strict=True)))
+
+
+def _mean_over_lesions(findings: Sequence[Findings], weights: Sequence[float], name: str) -> float | None:
+    """Return the mean of a figure of the slices, each counted by its volume of lesion; None where there is none."""
+    known = [
+        (weight * item.lesion_area_px, value)
+        for weight, item in zip(weights, findings, strict=True)
+        if (value := getattr(item, name)) is not None
+    ]
+    total = sum(weight for weight, _ in known)
+    return sum(weight * value for weight, value in known) / total if total else None
+
+
+def _one_side(sides: Sequence[Side | None], weights: tuple[float, ...] | None) -> Side | None:
+    """Add up one lung; None where it could not be told in every slice."""
+    known = [side for side in sides if side is not None]
+    if not known or len(known) < len(sides):
+        return None
+    each = weights or (1.0,) * len(known)
+    lung = _weighted([side.lung_px for side in known], each)
+    lesion = _weighted([side.lesion_px for side in known], each)
+    return Side(
+        lung_px=sum(side.lung_px for side in known),
+        lesion_px=sum(side.lesion_px for side in known),
+        lesion_percent_of_lung=_percent(lesion or 0.0, lung),
+        lung_ml=lung if weights else None,
+        lesion_ml=lesion if weights else None,
+    )
