@@ -18,6 +18,7 @@ FloatArray = NDArray[np.float32]
 
 GRAY, LESION, LUNG = "gray", "lesion", "lung"
 _FULL = 65535.0
+_STEPS = np.arange(_FULL + 1.0, dtype=np.float32) / np.float32(_FULL)
 
 
 class SliceFiles:
@@ -42,7 +43,7 @@ class SliceFiles:
         if segmentation.lung_probability is not None:
             inside = lung_mask(segmentation.lung_probability, np.zeros(segmentation.ct_slice.shape, np.bool_))
             self._save(LUNG, number, inside.astype(np.uint8) * 255)
-        self._save(LESION, number, np.rint(segmentation.lesion_probability * _FULL).astype(np.uint16))
+        self._save(LESION, number, _in_steps(segmentation.lesion_probability, segmentation.findings.threshold))
 
     def _save(self, kind: str, number: int, image: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
         path = self._path(kind, number)
@@ -72,8 +73,23 @@ class SliceFiles:
         """Return (H, W) bool: what the network takes for lung; None where it tells no lung."""
         return self._load(LUNG, number) > 0 if self._path(LUNG, number).exists() else None
 
+    def png(self, kind: str, number: int) -> bytes:
+        """Return a slice as it is kept: "gray", "lesion" or "lung"."""
+        return self._path(kind, number).read_bytes()
+
     def _load(self, kind: str, number: int) -> NDArray[Any]:
         image = cv2.imread(str(self._path(kind, number)), cv2.IMREAD_UNCHANGED)
         if image is None:
             raise FileNotFoundError(self._path(kind, number))
         return np.asarray(image)
+
+
+def _in_steps(probability: FloatArray, threshold: float) -> NDArray[np.uint16]:
+    """Return (H, W) uint16, 65535 = 1.0: rounded, but no pixel goes to the other side of the threshold.
+
+    What is measured later in the files is then what the findings of the slice count.
+    """
+    steps = np.rint(probability * np.float32(_FULL))
+    cut = np.argmax(lesion_mask(_STEPS, threshold))
+    sided = np.where(lesion_mask(probability, threshold), np.maximum(steps, cut), np.minimum(steps, cut - 1))
+    return np.asarray(sided, np.uint16)
