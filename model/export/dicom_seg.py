@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 
 import highdicom
@@ -18,6 +19,7 @@ from pydicom import Dataset, dcmread
 from pydicom.config import disable_value_validation
 from pydicom.sr.codedict import codes
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
+from pydicom.valuerep import DA, TM
 
 from model.decode.dicom import DicomFile
 from model.decode.series import Series
@@ -26,11 +28,14 @@ from model.volume.files import SliceFiles
 
 LABEL = "COVID-19 lesion"
 _SERIES_NUMBER = 9001
-_IDENTIFIERS = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SOPInstanceUID")
+_LONGEST_NAME = 64
+_COMMON = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 _NEEDED_TEXTS = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
     "AccessionNumber", "ReferringPhysicianName",
 )  # fmt: skip
+_DATES_AND_TIMES: dict[str, Callable[[str], object]] = {"PatientBirthDate": DA, "StudyDate": DA, "StudyTime": TM}
+_SEXES = ("", "M", "F", "O")
 
 
 def is_possible(series: Series) -> bool:
@@ -43,7 +48,7 @@ def write_seg(series: Series, files: SliceFiles, path: Path, *, threshold: float
 
     It holds a frame for each slice with lesion, or for all where there is none, and names the patient and the study as
     the series does: viewers show it over that series. Identifiers that are missing or invalid in the series are made
-    up from what it has, alike each time.
+    up from what it has, alike each time; of dates and sexes that are none, nothing is said.
 
     Raises
     ------
@@ -60,6 +65,9 @@ def write_seg(series: Series, files: SliceFiles, path: Path, *, threshold: float
         # highdicom warns where a mask is empty, which is an answer here, and of the untidy values of the series.
         warnings.simplefilter("ignore")
         sources = [_source(series.files[number]) for number in marked]
+        for source, name in product(sources, _COMMON):
+            # One mask belongs to one study; files whose names were removed may each have another.
+            setattr(source, name, sources[0][name].value)
         _segmentation(sources, pixels, model).save_as(path)
 
 
@@ -74,13 +82,14 @@ def _segmentation(sources: Sequence[Dataset], pixels: NDArray[np.uint8], model: 
         sop_instance_uid=generate_uid(),
         instance_number=1,
         manufacturer="Groundglass",
-        manufacturer_model_name=model.model_id,
-        software_versions=model.model_id,
+        manufacturer_model_name=model.model_id[:_LONGEST_NAME],
+        software_versions=model.model_id[:_LONGEST_NAME],
         device_serial_number=model.sha256[:16],
         content_label="LESION",
         content_description="For research only, no medical device",
         series_description="Groundglass lesions (research only)",
         transfer_syntax_uid=ExplicitVRLittleEndian,
+        specific_character_set="ISO_IR 192",
         omit_empty_frames=bool(pixels.any()),
     )
 
@@ -93,22 +102,32 @@ def _segment(model: Identity) -> SegmentDescription:
         segmented_property_type=codes.SCT.Lesion,
         algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
         algorithm_identification=highdicom.AlgorithmIdentificationSequence(
-            name="Groundglass", family=codes.DCM.ArtificialIntelligence, version=model.model_id
+            name="Groundglass", family=codes.DCM.ArtificialIntelligence, version=model.model_id[:_LONGEST_NAME]
         ),
     )
 
 
 def _source(file: DicomFile) -> Dataset:
-    """Return a slice's header with all that a SEG must repeat."""
+    """Return a slice's header with all that a SEG must repeat, and nothing of it that a SEG must not."""
     header = dcmread(file.source.path, stop_before_pixels=True, force=True)
+    header.decode()
     for name in _NEEDED_TEXTS:
-        if name not in header:
+        if name not in header or not _is_allowed(name, str(header.get(name) or "")):
             setattr(header, name, "")
-    for name in _IDENTIFIERS:
+    for name in (*_COMMON, "SOPInstanceUID"):
         setattr(header, name, _identifier(header, name))
     if not header.get("SOPClassUID"):
         header.SOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
     return header
+
+
+def _is_allowed(name: str, text: str) -> bool:
+    """Whether a date is a date, and a sex one of those that there are."""
+    try:
+        _DATES_AND_TIMES.get(name, str)(text)
+    except ValueError:
+        return False
+    return name != "PatientSex" or text in _SEXES
 
 
 def _identifier(header: Dataset, name: str) -> UID:
