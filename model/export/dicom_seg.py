@@ -34,6 +34,10 @@ _NEEDED_TEXTS = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
     "AccessionNumber", "ReferringPhysicianName",
 )  # fmt: skip
+_NEEDED = (
+    "SOPClassUID", "SOPInstanceUID", "InstanceNumber", "Modality", "Rows", "Columns", "ImagePositionPatient",
+    "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SpecificCharacterSet",
+)  # fmt: skip
 _DATES_AND_TIMES: dict[str, Callable[[str], object]] = {"PatientBirthDate": DA, "StudyDate": DA, "StudyTime": TM}
 _SEXES = ("", "M", "F", "O")
 
@@ -109,7 +113,8 @@ def _segment(model: Identity) -> SegmentDescription:
 
 def _source(file: DicomFile) -> Dataset:
     """Return a slice's header with all that a SEG must repeat, and nothing of it that a SEG must not."""
-    header = dcmread(file.source.path, stop_before_pixels=True, force=True)
+    # What else a header holds may take long to understand, or not be understood at all.
+    header = dcmread(file.source.path, specific_tags=[*_NEEDED_TEXTS, *_COMMON, *_NEEDED], force=True)
     header.decode()
     for name in _NEEDED_TEXTS:
         if name not in header or not _is_allowed(name, str(header.get(name) or "")):
