@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 
 from matplotlib.backends.backend_pdf import FigureCanvasPdf, PdfPages
@@ -35,7 +36,9 @@ def report_pdf(segmentation: VolumeSegmentation, *, patient: str = "") -> bytes:
     stream = io.BytesIO()
     # A date of creation would make every report differ; nothing else is told of the machine.
     metadata = {"Title": "Groundglass report", "Creator": "Groundglass", "CreationDate": None, "Producer": None}
-    with PdfPages(stream, metadata=metadata) as pages:
+    with PdfPages(stream, metadata=metadata) as pages, warnings.catch_warnings():
+        # Names and notes may be in a script that the font lacks: boxes stand for it.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         pages.savefig(figure)
     return stream.getvalue()
 
