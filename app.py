@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Flask
 
-from webapp import api, errors, pages, requests, results, segmenter
+from webapp import api, errors, pages, queueing, requests, results, segmenter, volumes
 from webapp.settings import read_settings
 
 
@@ -20,11 +20,15 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     """
     settings = dataclasses.replace(read_settings(os.environ), **(overrides or {}))
     app = Flask(__name__)
+    app.request_class = requests.UploadRequest
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_mb * 1_000_000
     app.extensions[requests.SETTINGS_EXTENSION] = settings
-    app.extensions[results.EXTENSION] = results.ResultStore.from_settings(settings)
-    app.extensions[segmenter.EXTENSION] = segmenter.Segmenter(settings)
+    app.config["MAX_FORM_PARTS"] = requests.MAX_PARTS
+    store = app.extensions[results.EXTENSION] = results.ResultStore.from_settings(settings)
+    reader = app.extensions[segmenter.EXTENSION] = segmenter.Segmenter(settings)
+    app.extensions[queueing.EXTENSION] = queueing.make_queue(settings, store, reader)
     app.register_blueprint(pages.blueprint)
+    app.register_blueprint(volumes.blueprint)
     app.register_blueprint(api.blueprint)
     errors.init_app(app)
     return app

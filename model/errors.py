@@ -12,6 +12,7 @@ GroundglassError
 │   ├── BrokenUpload         the request ended early or is no proper form
 │   └── InvalidOption        a threshold or output that does not exist
 ├── StorageError             the result cannot be kept
+├── Busy                     more is being read already than can be read at once
 └── WeightsError             the model file is missing, damaged or does not fit
 
 The sentence says what is wrong, with the value, and what to do. HTTP is none of this module's business.
@@ -66,6 +67,10 @@ class InvalidOption(InputError):
 
 class StorageError(GroundglassError):
     """The result cannot be kept."""
+
+
+class Busy(GroundglassError):
+    """More is being read already than can be read at once."""
 
 
 class WeightsError(GroundglassError):

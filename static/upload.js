@@ -1,4 +1,4 @@
-// Dropping a file, and progress while it is sent and read. Without this script the form works as a plain form.
+// Dropping files, and progress while it is sent and read. Without this script the form works as a plain form.
 "use strict";
 
 const form = document.getElementById("upload");
@@ -29,7 +29,7 @@ function showProgress(event) {
   if (!event.lengthComputable) return;
   bar.value = event.loaded / event.total;
   const sent = megabytes(event.loaded) + " of " + megabytes(event.total);
-  say(event.loaded < event.total ? "Uploading: " + sent : "Reading the slice, about a second");
+  say(event.loaded < event.total ? "Uploading: " + sent : "Reading; a slice takes about a second");
 }
 
 function showAnswer(request) {
@@ -47,9 +47,10 @@ function send(event) {
   event.preventDefault();
   // Dropping submits even while the button is disabled.
   if (button.disabled) return;
-  const chosen = file.files[0];
-  if (chosen.size > Number(form.dataset.maxBytes)) {
-    refuse("The file has " + megabytes(chosen.size) + "; at most " + form.dataset.maxMb + " MB are taken.");
+  const bytes = Array.from(file.files).reduce((sum, chosen) => sum + chosen.size, 0);
+  if (bytes > Number(form.dataset.maxBytes)) {
+    const what = file.files.length > 1 ? "The " + file.files.length + " files have " : "The file has ";
+    refuse(what + megabytes(bytes) + "; at most " + form.dataset.maxMb + " MB are taken.");
     return;
   }
   button.disabled = true;
@@ -67,9 +68,7 @@ function send(event) {
 function takeDropped(event) {
   event.preventDefault();
   drop.classList.remove("over");
-  if (event.dataTransfer.files.length > 1) {
-    refuse("One slice at a time, please: " + event.dataTransfer.files.length + " files were dropped.");
-  } else if (event.dataTransfer.files.length === 1) {
+  if (event.dataTransfer.files.length > 0) {
     file.files = event.dataTransfer.files;
     form.requestSubmit();
   }

@@ -3,32 +3,93 @@
 from __future__ import annotations
 
 import base64
+import time
+from http import HTTPStatus
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from flask import Blueprint, Response, jsonify, make_response, request
+from flask import Blueprint, Response, jsonify, make_response, request, url_for
 
-from model.errors import InvalidOption
+from model.decode.ct import CtSlice
+from model.decode.study import open_study
+from model.errors import InvalidOption, StorageError
+from model.export.names import MASK, MONTAGE, NOTICE, PROBABILITY
 from model.overlay import PICTURES, render_pictures
-from model.segment import Segmentation, segment
-from webapp.requests import read_quality, read_threshold, read_upload
+from model.segment import Segmentation, segment, segment_slice
+from webapp.jobs import DONE, FAILED, Order
+from webapp.queueing import current_queue
+from webapp.requests import SWITCHES, Upload, read_order, read_switch, read_upload
 from webapp.segmenter import current_engine
-from webapp.words import NOTICE
+from webapp.volumes import describe, error_of, file
 
 blueprint = Blueprint("api", __name__)
 
-OPTIONS = ("output", "threshold", "quality")
+OPTIONS = ("output", "threshold", *SWITCHES)
+
+FILE_OF_OUTPUT = {"overlay": MONTAGE, "mask": MASK, "probability": PROBABILITY}
+"""What a volume answers with where a slice answers with a picture."""
+
+_LOOK_EVERY_S = 0.2
 
 
 @blueprint.post("/predict")
 @blueprint.post("/predict/")
 def predict() -> Response:
-    """Segment the slice in the field "file"; answer with a PNG or, as asked, with JSON."""
+    """Segment what is in the field "file": a slice at once, a volume as a job unless the client waits.
+
+    A slice answers with a PNG or, as asked, with JSON. A volume answers 202 and the address of its job; with ?wait=1
+    with its montage (overlay), mask or probability as NIfTI, or JSON.
+    """
     _refuse_unknown_options()
     upload = read_upload(request)
-    output, threshold, quality = _wanted_output(), read_threshold(request), read_quality(request)
-    segmentation = segment(upload.data, current_engine(), threshold=threshold, quality=quality)
-    response = _as_json(segmentation) if output == "json" else _as_png(PICTURES[output](segmentation))
+    output, order, wait = _wanted_output(), read_order(request, upload), read_switch(request, "wait")
+    segmentation = _read_slice(upload, order)
+    if segmentation is not None:
+        response = _as_json(segmentation) if output == "json" else _as_png(PICTURES[output](segmentation))
+    else:
+        response = _queue(upload, order, output, wait=wait)
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _read_slice(upload: Upload, order: Order) -> Segmentation | None:
+    """Read a picture, or a DICOM file with one slice; None where the upload is something longer."""
+    engine = current_engine()
+    if upload.is_picture:
+        return segment(upload.read(), engine, threshold=order.threshold, quality=order.quality)
+    if not upload.is_dicom_file:
+        return None
+    with TemporaryDirectory(prefix="groundglass-") as scratch:
+        study = open_study(upload.save(Path(scratch) / "upload"), Path(scratch), as_picture=order.as_picture)
+        ct_slice = study if isinstance(study, CtSlice) else study.first_slice()
+        return segment_slice(ct_slice, engine, threshold=order.threshold, quality=order.quality)
+
+
+def _queue(upload: Upload, order: Order, output: str, *, wait: bool) -> Response:
+    """Take a volume in; answer with its job or, where the client waits, with what it asked for."""
+    result_id = current_queue().submit(order, upload.save)
+    if wait:
+        return _finished(result_id, output)
+    status = current_queue().store.status(result_id)
+    response = make_response(describe(result_id, status) if status else {}, HTTPStatus.ACCEPTED)
+    response.headers["Location"] = url_for("volumes.job", result_id=result_id)
+    return response
+
+
+def _finished(result_id: str, output: str) -> Response:
+    """Wait until a job is finished, and answer with what was asked for; raises what it failed with."""
+    while True:
+        status = current_queue().store.status(result_id)
+        if status is None:
+            raise StorageError("The result was deleted while it was waited for. Send the volume again.")
+        if status.state == FAILED:
+            raise error_of(status)
+        if status.state == DONE:
+            break
+        time.sleep(_LOOK_EVERY_S)
+    if output == "json":
+        return make_response(describe(result_id, status))
+    return file(result_id, FILE_OF_OUTPUT[output])
 
 
 def _refuse_unknown_options() -> None:

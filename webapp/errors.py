@@ -21,10 +21,15 @@ STATUS: dict[type[errors.GroundglassError], HTTPStatus] = {
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.NotAnImage: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.DamagedImage: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.NotCt: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooSmall: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.StorageError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.Busy: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.WeightsError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+
+RETRY_AFTER_S = 60
+"""When to try again where the queue is full: about how long a volume takes."""
 
 # What is still read of a refused upload. A connection that is closed on unread bytes is reset, and the sender would
 # see that instead of the sentence.
@@ -48,12 +53,15 @@ def init_app(app: Flask) -> None:
 
 def _handle_ours(error: errors.GroundglassError) -> Response:
     status = STATUS[type(error)]
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, errors.Busy):
         log.error("%s: %s", type(error).__name__, error)
     if isinstance(error, errors.WeightsError) and request.endpoint != "api.readyz":
         # Whoever uploads can do nothing about the weights; whoever runs the server asks /readyz.
         return _answer(status, "The server cannot read slices now: its network could not be loaded. Try again later.")
-    return _answer(status, str(error))
+    response = _answer(status, str(error))
+    if isinstance(error, errors.Busy):
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
 
 
 def _handle_too_large(error: RequestEntityTooLarge) -> Response:

@@ -8,13 +8,17 @@ from flask import Blueprint, Response, abort, make_response, redirect, render_te
 from werkzeug.wrappers import Response as BaseResponse
 
 from model.decode.picture import FORMATS, MAX_MEGAPIXELS
-from model.overlay import original_png, render_pictures
-from model.segment import Segmentation, segment
+from model.export.names import NOTICE
+from model.segment import segment
 from webapp import words
 from webapp.errors import wants_page
-from webapp.requests import current_settings, read_quality, read_threshold, read_upload
+from webapp.jobs import FAILED
+from webapp.queueing import current_queue
+from webapp.requests import current_settings, read_order, read_upload
 from webapp.results import current_results
 from webapp.segmenter import current_engine
+from webapp.volumes import error_of, progress_page, volume_page
+from webapp.work import picture_result
 
 blueprint = Blueprint("pages", __name__)
 
@@ -22,7 +26,7 @@ blueprint = Blueprint("pages", __name__)
 @blueprint.app_context_processor
 def _every_page() -> dict[str, object]:
     """What all templates may name."""
-    return {"settings": current_settings(), "notice": words.NOTICE, "words": words}
+    return {"settings": current_settings(), "notice": NOTICE, "words": words}
 
 
 @blueprint.get("/upload")
@@ -35,33 +39,37 @@ def form() -> str:
 @blueprint.post("/upload")
 @blueprint.post("/")
 def upload() -> BaseResponse:
-    """Segment the chosen slice, keep the result, and lead to it."""
-    chosen, threshold, quality = read_upload(request), read_threshold(request), read_quality(request)
-    segmentation = segment(chosen.data, current_engine(), threshold=threshold, quality=quality)
-    pictures = render_pictures(segmentation) | {"original": original_png(segmentation)}
-    result_id = current_results().save(_details(segmentation, chosen.shown_name), pictures)
+    """Segment the chosen slice, or queue the chosen volume, and lead to the result."""
+    chosen = read_upload(request)
+    order = read_order(request, chosen)
+    if chosen.is_picture:
+        segmentation = segment(chosen.read(), current_engine(), threshold=order.threshold, quality=order.quality)
+        result_id = current_results().save(*picture_result(segmentation, order.shown_name))
+    else:
+        result_id = current_queue().submit(order, chosen.save)
     return redirect(url_for("pages.result", result_id=result_id), HTTPStatus.SEE_OTHER)
-
-
-def _details(segmentation: Segmentation, shown_name: str) -> dict[str, object]:
-    return {
-        "name": shown_name,
-        "measurements": segmentation.findings.as_dict(),
-        "notes": segmentation.ct_slice.notes,
-        "model": segmentation.model.as_dict(),
-        "quality": segmentation.quality,
-    }
 
 
 @blueprint.get("/results/<result_id>")
 def result(result_id: str) -> Response:
-    """Show a result until it expires."""
+    """Show a result until it expires: a slice, a volume, or how far a volume is."""
+    return _private(_result(result_id))
+
+
+def _result(result_id: str) -> Response:
     details = current_results().details(result_id)
-    if details is None:
-        if not wants_page():
-            abort(HTTPStatus.NOT_FOUND)
-        return _private(make_response(render_template("expired.html"), HTTPStatus.NOT_FOUND))
-    return _private(make_response(render_template("result.html", result_id=result_id, **details)))
+    if details is not None and "slices" in details:
+        return volume_page(result_id, details)
+    if details is not None:
+        return make_response(render_template("result.html", result_id=result_id, **details))
+    status = current_queue().store.status(result_id)
+    if status is not None and status.state == FAILED:
+        raise error_of(status)
+    if status is not None:
+        return progress_page(result_id, status)
+    if not wants_page():
+        abort(HTTPStatus.NOT_FOUND)
+    return make_response(render_template("expired.html"), HTTPStatus.NOT_FOUND)
 
 
 @blueprint.get("/results/<result_id>/<name>.png")

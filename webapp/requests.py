@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 from flask import Request, current_app
 from gunicorn.http.errors import ParseException
+from werkzeug.datastructures import FileStorage
 
-from model.errors import BrokenUpload, InvalidOption, MissingFile
+from model.decode.kinds import DICOM, HEAD_BYTES, PICTURE, UNKNOWN, SourceFile, kind_of
+from model.decode.picture import MAX_FILE_MB, several_pictures
+from model.errors import BrokenUpload, InvalidOption, MissingFile, TooLarge
 from model.threshold import parse_threshold
+from webapp.jobs import Order, upload_names
 from webapp.settings import Settings
 
 FIELD = "file"
@@ -17,12 +26,79 @@ SETTINGS_EXTENSION = "groundglass-settings"
 _LONGEST_NAME = 80
 
 
+MAX_PARTS = 5_000
+"""Most files and fields in one upload: a series has a thousand slices at the most."""
+
+_IN_MEMORY_BYTES = 8_000_000
+
+
+class UploadRequest(Request):
+    """A request whose files go to disk where the whole of it is large: a series is hundreds of small files."""
+
+    def _get_file_stream(
+        self,
+        total_content_length: int | None,
+        content_type: str | None,
+        filename: str | None = None,
+        content_length: int | None = None,
+    ) -> IO[bytes]:
+        if total_content_length is None or total_content_length > _IN_MEMORY_BYTES:
+            return TemporaryFile("rb+")
+        return BytesIO()
+
+
 @dataclass(frozen=True)
 class Upload:
-    """One uploaded file: its bytes, and its name made safe to show."""
+    """The uploaded files, and a name made safe to show for each of them and for all."""
 
-    data: bytes
-    shown_name: str
+    files: tuple[FileStorage, ...]
+    names: tuple[str, ...]
+
+    @property
+    def shown_name(self) -> str:
+        """Return the name of the only file, or how many there are."""
+        return self.names[0] if len(self.names) == 1 else f"{len(self.names)} files"
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is one file that can only be a picture, if anything: those are read at once, in memory."""
+        return len(self.files) == 1 and self.kinds <= {PICTURE, UNKNOWN}
+
+    @property
+    def is_dicom_file(self) -> bool:
+        """Whether it is one DICOM file."""
+        return len(self.files) == 1 and self.kinds == {DICOM}
+
+    @cached_property
+    def kinds(self) -> set[str]:
+        """What the files are, by their first bytes."""
+        return {_kind(file) for file in self.files}
+
+    def read(self) -> bytes:
+        """Return the content of the only file.
+
+        Raises
+        ------
+        TooLarge : it has more bytes than are read of a picture.
+        """
+        data = self.files[0].stream.read(MAX_FILE_MB * 1_000_000 + 1)
+        if len(data) > MAX_FILE_MB * 1_000_000:
+            raise TooLarge(f"The picture has more than {MAX_FILE_MB} MB, the most that is read of one.")
+        return data
+
+    def save(self, folder: Path) -> list[SourceFile]:
+        """Write the files into a folder, under numbers."""
+        folder.mkdir(mode=0o700, parents=True)
+        paths = [folder / name for name in upload_names(self.names)]
+        for file, path in zip(self.files, paths, strict=True):
+            file.save(path)
+        return [SourceFile(path, name) for path, name in zip(paths, self.names, strict=True)]
+
+
+def _kind(file: FileStorage) -> str:
+    head = file.stream.read(HEAD_BYTES)
+    file.stream.seek(0)
+    return kind_of(head)
 
 
 def current_settings() -> Settings:
@@ -32,13 +108,13 @@ def current_settings() -> Settings:
 
 
 def read_upload(request: Request) -> Upload:
-    """Return the file in the multipart field "file".
+    """Return the files in the multipart field "file".
 
     Raises
     ------
     MissingFile : no such field, or no file was chosen.
     BrokenUpload : the request ended early or is no proper form.
-    InvalidOption : there is more than one file.
+    NotAnImage : there are several files, all of them pictures.
     """
     try:
         files = [file for file in request.files.getlist(FIELD) if file.filename]
@@ -51,9 +127,10 @@ def read_upload(request: Request) -> Upload:
             f'No file was sent. Choose a CT slice; programs send it as multipart/form-data in the field "{FIELD}", '
             "its name in UTF-8."
         )
-    if len(files) > 1:
-        raise InvalidOption(f"{len(files)} files were sent. Send one slice at a time.")
-    return Upload(files[0].stream.read(), _shown_name(files[0].filename or ""))
+    upload = Upload(tuple(files), tuple(_shown_name(file.filename or "") for file in files))
+    if len(files) > 1 and upload.kinds == {PICTURE}:
+        raise several_pictures(len(files))
+    return upload
 
 
 def read_threshold(request: Request) -> float:
@@ -67,17 +144,49 @@ def read_threshold(request: Request) -> float:
     return parse_threshold(text) if text else current_settings().threshold
 
 
-def read_quality(request: Request) -> bool:
-    """Return the option "quality" of the form or the address: several looks are averaged where it is 1.
+SWITCHES = {
+    "quality": "four looks, slower",
+    "picture": "a DICOM file is read as a plain picture",
+    "patient": "the report names the patient",
+    "wait": "the answer waits until a volume is read",
+}
+"""Options that can be 1 or 0, and what 1 means."""
+
+
+def read_switch(request: Request, name: str) -> bool:
+    """Return whether one of SWITCHES is 1, in the form or the address.
 
     Raises
     ------
     InvalidOption : it is neither 1 nor 0.
     """
-    text = request.values.get("quality", "") or "0"
+    text = request.values.get(name, "") or "0"
     if text not in ("0", "1"):
-        raise InvalidOption(f"The option quality is {text[:20]!r}; it can be 1 (four looks, slower) or 0.")
+        raise InvalidOption(f"The option {name} is {text[:20]!r}; it can be 1 ({SWITCHES[name]}) or 0.")
     return text == "1"
+
+
+def read_number(request: Request, name: str, *, least: int, most: int, otherwise: int) -> int:
+    """Return a whole number of the address, brought into its range; `otherwise` where it is none."""
+    text = request.args.get(name, "")
+    return min(max(int(text), least), most) if text.isdecimal() and len(text) < 10 else otherwise
+
+
+def read_order(request: Request, upload: Upload) -> Order:
+    """Return how the files of an upload are to be read, by the options of the form or the address.
+
+    Raises
+    ------
+    InvalidOption : see `read_threshold` and `read_switch`.
+    """
+    return Order(
+        shown_name=upload.shown_name,
+        names=upload.names,
+        threshold=read_threshold(request),
+        quality=read_switch(request, "quality"),
+        as_picture=read_switch(request, "picture"),
+        patient=read_switch(request, "patient"),
+    )
 
 
 def _shown_name(filename: str) -> str:

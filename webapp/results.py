@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
@@ -9,7 +10,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,26 +50,54 @@ class ResultStore:
         ------
         StorageError : the folder cannot be written, or the disk is full; nothing is left behind.
         """
+        with self.adding() as (result_id, draft):
+            write_result(draft, details, pictures)
+        return result_id
+
+    @contextlib.contextmanager
+    def adding(self) -> Iterator[tuple[str, Path]]:
+        """Give a new id, and a folder to fill that appears under it when the block ends, or not at all.
+
+        Raises
+        ------
+        StorageError : the folder cannot be written, or the disk is full; nothing is left behind.
+        """
         result_id = secrets.token_hex(16)
-        draft = self._folder / (_DRAFT + result_id)
+        with self.root() as root:
+            draft = root / (_DRAFT + result_id)
+            try:
+                draft.mkdir(mode=0o700)
+                yield result_id, draft
+                draft.rename(root / result_id)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def root(self) -> Iterator[Path]:
+        """Give the folder of all results, to write there.
+
+        Raises
+        ------
+        StorageError : what the block writes cannot be written.
+        """
         try:
-            self._write(draft, details, pictures)
-            draft.rename(self._folder / result_id)
+            # Only the server's own user may look: a slice can show whose it is.
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            yield self._folder
         except OSError as exc:
-            shutil.rmtree(draft, ignore_errors=True)
             log.error("results cannot be kept in %s: %s", self._folder, exc.strerror)
             raise StorageError(
                 "The server cannot keep results now: its folder for them is full or cannot be written. Try again later."
             ) from exc
-        return result_id
 
-    def _write(self, draft: Path, details: Mapping[str, Any], pictures: Mapping[str, bytes]) -> None:
-        # Only the server's own user may look: a slice can show whose it is.
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft.mkdir(mode=0o700)
-        for name, png in pictures.items():
-            (draft / f"{name}.png").write_bytes(png)
-        (draft / _DETAILS).write_text(json.dumps(dict(details)), encoding="utf-8")
+    def folder_of(self, result_id: str) -> Path | None:
+        """Return the folder of a result, or None where it does not exist or has expired."""
+        folder = self._folder / result_id
+        return folder if _RESULT_ID.fullmatch(result_id) and not self._is_expired(folder) else None
+
+    def ids(self) -> list[str]:
+        """Return the ids of all results that have not expired."""
+        return [entry.name for entry in self._entries() if self.folder_of(entry.name) is not None]
 
     def details(self, result_id: str) -> dict[str, Any] | None:
         """Return the details of a result, or None where it does not exist or has expired."""
@@ -99,8 +128,8 @@ class ResultStore:
         return [entry for entry in self._folder.iterdir() if _RESULT_ID.fullmatch(entry.name.removeprefix(_DRAFT))]
 
     def _read(self, result_id: str, file: str) -> bytes | None:
-        folder = self._folder / result_id
-        if not _RESULT_ID.fullmatch(result_id) or self._is_expired(folder):
+        folder = self.folder_of(result_id)
+        if folder is None:
             return None
         try:
             return (folder / file).read_bytes()
@@ -112,6 +141,15 @@ class ResultStore:
             return time.time() - folder.stat().st_mtime > self.lifetime_s
         except (FileNotFoundError, NotADirectoryError):
             return True
+
+
+def write_result(folder: Path, details: Mapping[str, Any], pictures: Mapping[str, bytes]) -> None:
+    """Write what makes a result into its folder; the details last, since they tell that it is there."""
+    for name, png in pictures.items():
+        (folder / f"{name}.png").write_bytes(png)
+    draft = folder / f"{_DETAILS}.draft"
+    draft.write_text(json.dumps(dict(details)), encoding="utf-8")
+    draft.replace(folder / _DETAILS)
 
 
 def start_sweeping(store: ResultStore) -> None:

@@ -20,19 +20,23 @@ class Settings:
     weights: Path = SHIPPED_WEIGHTS  # the network to serve
     threads: int = 0  # processor threads of the engine, 0 = one for each core
     threshold: float = DEFAULT_THRESHOLD  # what the form proposes and the API assumes
-    max_upload_mb: int = 64  # largest upload, in millions of bytes
+    max_upload_mb: int = 512  # largest upload, in millions of bytes
+    queue: int = 4  # how many volumes may wait while others are read
     result_minutes: float = 30.0  # how long a result can be looked at
     results: Path = Path("instance/results")  # where results wait until they expire
+    redis_url: str = ""  # where volumes are queued for workers elsewhere; read from REDIS_URL, empty = read them here
 
     def __post_init__(self) -> None:
         _require(self.threads >= 0, "threads", self.threads, "0 or more")
         _require(0.0 < self.threshold < 1.0, "threshold", self.threshold, "above 0 and below 1")
+        _require(self.queue >= 0, "queue", self.queue, "0 or more")
         _require(self.max_upload_mb > 0, "max_upload_mb", self.max_upload_mb, "more than 0")
         usable = self.result_minutes > 0.0 and math.isfinite(self.result_minutes)
         _require(usable, "result_minutes", self.result_minutes, "more than 0 and finite")
 
 
 _READERS: dict[str, Callable[[str], object]] = {"Path": Path, "int": int, "float": float}
+_REDIS = "REDIS_URL"
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -40,20 +44,22 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
     Parameters
     ----------
-    environ : usually os.environ. What does not begin with GROUNDGLASS_ is ignored, GROUNDGLASS_DATA too, which
-        belongs to training.
+    environ : usually os.environ. Beside REDIS_URL, what does not begin with GROUNDGLASS_ is ignored, GROUNDGLASS_DATA
+        too, which belongs to training.
 
     Raises
     ------
     ValueError : a variable is unknown, or its value is not of the right kind or out of range.
     """
-    fields = {PREFIX + name.upper(): field for name, field in Settings.__dataclass_fields__.items()}
+    fields = {
+        PREFIX + name.upper(): field for name, field in Settings.__dataclass_fields__.items() if name != "redis_url"
+    }
     ours = {name: text for name, text in environ.items() if name.startswith(PREFIX) and name != PREFIX + "DATA"}
     unknown = sorted(set(ours) - set(fields))
     if unknown:
         raise ValueError(f"{unknown[0]} is no setting; known are {', '.join(fields)}")
     values = {fields[name].name: _read(name, text, str(fields[name].type)) for name, text in ours.items()}
-    return Settings(**values)  # type: ignore[arg-type]  # Each value was read by its field's own type.
+    return Settings(redis_url=environ.get(_REDIS, ""), **values)  # type: ignore[arg-type]  # Each value was read by its field's own type.
 
 
 def read_workers(environ: Mapping[str, str]) -> int:

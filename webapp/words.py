@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-NOTICE = "For research only. Groundglass is not a medical device."
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from model.export import names
+
+FILE_LABELS = {
+    names.REPORT: "Report, PDF",
+    names.MONTAGE: "Montage, PNG",
+    names.MASK: "Mask, NIfTI",
+    names.SEG: "Mask, DICOM SEG",
+    names.PROBABILITY: "Probabilities, NIfTI",
+    names.CSV: "Slices, CSV",
+    names.JSON: "Measurements, JSON",
+}
+"""What the files of a volume are called on its page."""
 
 
 def summary(measurements: dict[str, float | int | None]) -> str:
@@ -18,6 +33,53 @@ def summary(measurements: dict[str, float | int | None]) -> str:
     if share is None:
         return f"Lesions cover {percent(measurements['lesion_percent_of_image'])} of the picture in {places}."
     return f"Lesions cover {percent(share)} of the visible lung in {places}."
+
+
+def volume_summary(volume: Mapping[str, Any]) -> str:
+    """Return the finding of a volume as one sentence.
+
+    volume : as `model.volume.findings.VolumeFindings.as_dict` gives it.
+    """
+    if not volume["lesion_voxels"]:
+        return "No lesion found at this threshold."
+    share, ml = volume["lesion_percent_of_lung"], volume["lesion_ml"]
+    if share is None:
+        return f"Lesions show in {volume['slices_with_lesion']} of {volume['slice_count']} slices."
+    return f"Lesions take {percent(share)} of both lungs{'' if ml is None else f', {count(ml)} ml'}."
+
+
+def slice_summary(row: Mapping[str, Any]) -> str:
+    """Return what one slice of a volume shows.
+
+    row : as `model.volume.findings.SliceRow.as_dict` gives it.
+    """
+    area, share = row["lesion_area_mm2"], row["lesion_percent_of_lung"]
+    if not row["lesion_area_px"]:
+        return "No lesion in this slice."
+    size = f"{count(row['lesion_area_px'])} px" if area is None else f"{area / 100.0:.1f} cm²"
+    return f"{size} of lesion" + ("." if share is None else f", {percent(share)} of the lung in this slice.")
+
+
+def chart(rows: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Return the height of each slice's bar, 0 ... 100, the largest lesion area being 100.
+
+    >>> chart([{"lesion_area_px": 0}, {"lesion_area_px": 5}, {"lesion_area_px": 10}])
+    [0.0, 50.0, 100.0]
+    """
+    largest = max(max(row["lesion_area_px"] for row in rows), 1)
+    return [round(100.0 * row["lesion_area_px"] / largest, 1) for row in rows]
+
+
+def duration(seconds: float) -> str:
+    """Return how long something will take, rounded as people say it.
+
+    >>> duration(4.2), duration(61.0)
+    ('about 5 seconds', 'about 2 minutes')
+    """
+    if seconds < 55.0:
+        return f"about {max(5, 5 * round(seconds / 5.0))} seconds"
+    minutes = math.ceil(seconds / 60.0)
+    return f"about {minutes} {'minute' if minutes == 1 else 'minutes'}"
 
 
 def percent(value: float | int | None) -> str:

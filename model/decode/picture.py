@@ -108,6 +108,7 @@ def _unidentified(data: bytes) -> NotAnImage | DamagedImage:
     known = (
         (128, b"DICM", "a DICOM file"),
         (344, b"n+1\0", "a NIfTI volume"),
+        (344, b"ni1\0", "the header of a NIfTI pair (.hdr, .img), which is read as one .nii file only"),
         (0, b"\x1f\x8b", "a gzip file"),
         (0, b"PK", "a zip file"),
         (0, b"%PDF", "a PDF document"),
@@ -115,7 +116,10 @@ def _unidentified(data: bytes) -> NotAnImage | DamagedImage:
         (8, b"WEBP", "a WebP picture"),
     )
     kind = next((name for at, magic, name in known if data.startswith(magic, at)), "not a picture that can be read")
-    return NotAnImage(f"This file is {kind}. Upload one CT slice as PNG, JPEG, TIFF or BMP.")
+    return NotAnImage(
+        f"This file is {kind}. Upload one CT slice as PNG, JPEG, TIFF or BMP, or a scan as DICOM files, a zip file of "
+        "them, or NIfTI."
+    )
 
 
 def _damaged_sentence() -> str:
@@ -124,6 +128,14 @@ def _damaged_sentence() -> str:
 
 def _too_large_sentence(size: str) -> str:
     return f"The picture has {size}; at most {MAX_MEGAPIXELS} million pixels are read. Upload a smaller one."
+
+
+def several_pictures(count: int) -> NotAnImage:
+    """Return the error of an upload with more than one picture."""
+    return NotAnImage(
+        f"{count} pictures were sent. Send one at a time: pictures do not say how they lie above each other. A series is "
+        "read from DICOM files, a zip of them, or NIfTI."
+    )
 
 
 def check_size(width: int, height: int) -> None:

@@ -10,10 +10,10 @@ from model.decode.archive import Unpacked, unpack_zip
 from model.decode.ct import CtSlice, CtVolume
 from model.decode.kinds import DICOM, GZIP, NIFTI, PICTURE, ZIP, SourceFile, kind_of
 from model.decode.nifti import NiftiGrid, read_nifti
-from model.decode.picture import decode_picture
+from model.decode.picture import MAX_FILE_MB, decode_picture, several_pictures
 from model.decode.plain import decode_plain
 from model.decode.series import Series, read_series
-from model.errors import EmptyFile, MissingFile, NotAnImage
+from model.errors import EmptyFile, MissingFile, NotAnImage, TooLarge
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,11 @@ class VolumeStudy:
 
     volume: CtVolume
     origin: Series | NiftiGrid
+
+    def first_slice(self) -> CtSlice:
+        """Return the first slice with the notes of the whole: all there is, where one file was sent."""
+        ct_slice = self.volume.read(0)
+        return replace(ct_slice, notes=(*self.volume.notes, *ct_slice.notes))
 
 
 Study = CtSlice | VolumeStudy
@@ -53,7 +58,7 @@ def open_study(sources: Sequence[SourceFile], folder: Path, *, as_picture: bool 
     folder.mkdir(parents=True, exist_ok=True)
     if len(sources) == 1:
         return _open_one(sources[0], folder, as_picture=as_picture)
-    return _open_many(sources, folder)
+    return _open_many(sources, folder, as_picture=as_picture)
 
 
 def _open_one(source: SourceFile, folder: Path, *, as_picture: bool) -> Study:
@@ -62,22 +67,22 @@ def _open_one(source: SourceFile, folder: Path, *, as_picture: bool) -> Study:
     if not head:
         raise EmptyFile("The file is empty (0 bytes). Choose it again; it may still have been copying.")
     if kind == ZIP:
-        return _open_zip(source, folder)
-    if kind == DICOM and as_picture:
-        return decode_plain(source)
+        return _open_zip(source, folder, as_picture=as_picture)
     if kind == DICOM:
-        return _open_series([source])
+        return _open_dicom([source], as_picture=as_picture)
     if kind in (NIFTI, GZIP):
         nifti = read_nifti(source, folder)
         return VolumeStudy(nifti.volume, nifti.grid)
+    if source.path.stat().st_size > MAX_FILE_MB * 1_000_000:
+        raise TooLarge(f"{source.title} has more than {MAX_FILE_MB} MB, the most that is read of a picture.")
     return decode_picture(source.path.read_bytes())
 
 
-def _open_zip(source: SourceFile, folder: Path) -> Study:
+def _open_zip(source: SourceFile, folder: Path, *, as_picture: bool) -> Study:
     unpacked = unpack_zip(source, folder)
     if not unpacked.files:
         raise NotAnImage("The zip file holds no DICOM, NIfTI or picture file. Pack the files of one series.")
-    study = _open_many(unpacked.files, folder)
+    study = _open_many(unpacked.files, folder, as_picture=as_picture)
     return _with_notes(study, _left_in_zip(unpacked))
 
 
@@ -88,7 +93,7 @@ def _left_in_zip(unpacked: Unpacked) -> list[str]:
     ]
 
 
-def _open_many(sources: Sequence[SourceFile], folder: Path) -> Study:
+def _open_many(sources: Sequence[SourceFile], folder: Path, *, as_picture: bool) -> Study:
     """Read the series among several files, or else the only volume or picture."""
     kinds: dict[str, list[SourceFile]] = {}
     for source in sources:
@@ -97,18 +102,17 @@ def _open_many(sources: Sequence[SourceFile], folder: Path) -> Study:
     pictures = kinds.get(PICTURE, [])
     if DICOM in kinds:
         others = len(sources) - len(kinds[DICOM])
-        return _with_notes(_open_series(kinds[DICOM]), _others(others, "DICOM"))
+        return _with_notes(_open_dicom(kinds[DICOM], as_picture=as_picture), _others(others, "DICOM"))
     if len(volumes) > 1:
         raise NotAnImage(f"{len(volumes)} volumes were sent. Send one at a time.")
     if volumes:
         return _with_notes(_open_one(volumes[0], folder, as_picture=False), _others(len(sources) - 1, "NIfTI"))
     if len(pictures) > 1:
-        raise NotAnImage(
-            f"{len(pictures)} pictures were sent. Send one at a time: pictures do not say how they lie above each "
-            "other. A series is read from DICOM files, a zip of them, or NIfTI."
-        )
+        raise several_pictures(len(pictures))
     if pictures:
         return _with_notes(_open_one(pictures[0], folder, as_picture=False), _others(len(sources) - 1, "picture"))
+    if ZIP in kinds:
+        raise NotAnImage(f"{len(kinds[ZIP])} zip files were sent with others. Send one zip file at a time, alone.")
     raise NotAnImage(
         f"None of the {len(sources)} files is a DICOM, NIfTI or picture file. Choose the files of one scan."
     )
@@ -120,7 +124,11 @@ def _others(count: int, kept: str) -> list[str]:
     return [f"{count} other {'file was' if count == 1 else 'files were'} left out: only the {kept} part was read."]
 
 
-def _open_series(sources: Sequence[SourceFile]) -> Study:
+def _open_dicom(sources: Sequence[SourceFile], *, as_picture: bool) -> Study:
+    if as_picture and len(sources) == 1:
+        return decode_plain(sources[0])
+    if as_picture:
+        raise NotAnImage(f"{len(sources)} DICOM files were sent. Send one at a time to have it read as a picture.")
     series = read_series(sources)
     return VolumeStudy(series.volume, series)
 

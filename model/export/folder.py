@@ -5,21 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from model.decode.nifti import NiftiGrid
+from model.decode.patient import patient_name
 from model.decode.series import Series
 from model.decode.study import VolumeStudy
 from model.errors import StorageError
 from model.export.dicom_seg import is_possible, write_seg
 from model.export.montage import montage_png
+from model.export.names import CSV, JSON, MASK, MONTAGE, PROBABILITY, REPORT, SEG
 from model.export.nifti import Target, write_mask, write_probability
 from model.export.pdf import report_pdf
 from model.export.tables import as_csv, as_json
 from model.volume.segment import VolumeSegmentation
 
-MASK, PROBABILITY, SEG = "mask.nii.gz", "probability.nii.gz", "mask.dcm"
-MONTAGE, REPORT, CSV, JSON = "montage.png", "report.pdf", "measurements.csv", "measurements.json"
 
-
-def write_all(segmentation: VolumeSegmentation, study: VolumeStudy, folder: Path) -> list[str]:
+def write_all(
+    segmentation: VolumeSegmentation, study: VolumeStudy, folder: Path, *, name_patient: bool = False
+) -> list[str]:
     """Write mask, probability, montage, report and tables of a volume; of a DICOM series the SEG too.
 
     Returns
@@ -38,7 +39,7 @@ def write_all(segmentation: VolumeSegmentation, study: VolumeStudy, folder: Path
         write_mask(files, target, folder / MASK, threshold=threshold)
         write_probability(files, target, folder / PROBABILITY)
         (folder / MONTAGE).write_bytes(montage_png(files, rows, threshold=threshold))
-        (folder / REPORT).write_bytes(report_pdf(segmentation))
+        (folder / REPORT).write_bytes(report_pdf(segmentation, patient=_patient(study) if name_patient else ""))
         (folder / CSV).write_text(as_csv(segmentation), encoding="utf-8")
         (folder / JSON).write_text(as_json(segmentation), encoding="utf-8")
         names = [MASK, PROBABILITY, MONTAGE, REPORT, CSV, JSON]
@@ -48,3 +49,8 @@ def write_all(segmentation: VolumeSegmentation, study: VolumeStudy, folder: Path
     except OSError as exc:
         raise StorageError(f"The results cannot be kept: {exc.strerror}. Make room, then try again.") from exc
     return names
+
+
+def _patient(study: VolumeStudy) -> str:
+    """Return the name that a DICOM series gives its patient; empty where there is none."""
+    return patient_name(study.origin.files[0]) if isinstance(study.origin, Series) else ""

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf, PdfPages
 from matplotlib.figure import Figure
 
 from model.export.montage import key_picture, key_slices
-from model.export.tables import NOTICE
+from model.export.names import NOTICE
 from model.volume.findings import Side, SliceRow, VolumeFindings
 from model.volume.segment import VolumeSegmentation
 

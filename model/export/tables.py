@@ -7,9 +7,8 @@ import io
 import json
 from typing import Any
 
+from model.export.names import NOTICE
 from model.volume.segment import VolumeSegmentation
-
-NOTICE = "For research only. Groundglass is not a medical device."
 
 
 def measurements(segmentation: VolumeSegmentation) -> dict[str, Any]:

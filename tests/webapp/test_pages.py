@@ -22,7 +22,7 @@ def read_png(png: bytes) -> np.ndarray:
 def test_the_form_states_formats_and_limit_before_upload(client: FlaskClient, address: str) -> None:
     page = client.get(address).text
     assert "PNG, JPEG, TIFF or BMP" in " ".join(page.split())
-    assert "up to 64 MB" in page
+    assert "up to 512 MB" in page
     assert 'enctype="multipart/form-data"' in page
     assert "not a medical device" in page
 

@@ -21,10 +21,21 @@ def test_each_setting_is_read_by_its_kind() -> None:
         "GROUNDGLASS_THREADS": "2",
         "GROUNDGLASS_THRESHOLD": "0.4",
         "GROUNDGLASS_MAX_UPLOAD_MB": "10",
+        "GROUNDGLASS_QUEUE": "7",
         "GROUNDGLASS_RESULT_MINUTES": "1.5",
         "GROUNDGLASS_RESULTS": "kept",
+        "REDIS_URL": "redis://localhost:6379",
     }
-    assert read_settings(environ) == Settings(Path("a.h5"), 2, 0.4, 10, 1.5, Path("kept"))
+    assert read_settings(environ) == Settings(
+        weights=Path("a.h5"),
+        threads=2,
+        threshold=0.4,
+        max_upload_mb=10,
+        queue=7,
+        result_minutes=1.5,
+        results=Path("kept"),
+        redis_url="redis://localhost:6379",
+    )
 
 
 @pytest.mark.parametrize(
@@ -36,6 +47,7 @@ def test_each_setting_is_read_by_its_kind() -> None:
         ("GROUNDGLASS_THRESHOLD", "nan"),
         ("GROUNDGLASS_MAX_UPLOAD_MB", "0"),
         ("GROUNDGLASS_MAX_UPLOAD_MB", "1.5"),
+        ("GROUNDGLASS_QUEUE", "-1"),
         ("GROUNDGLASS_RESULT_MINUTES", "inf"),
         ("GROUNDGLASS_RESULT_MINUTES", ""),
         ("GROUNDGLASS_RESULTS", ""),
@@ -60,5 +72,6 @@ def test_a_mistyped_variable_is_refused() -> None:
 
 def test_every_setting_is_in_the_readme() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    for name in Settings.__dataclass_fields__:
-        assert f"GROUNDGLASS_{name.upper()}" in readme
+    names = [f"GROUNDGLASS_{name.upper()}" for name in Settings.__dataclass_fields__ if name != "redis_url"]
+    for name in (*names, "REDIS_URL"):
+        assert f"`{name}`" in readme

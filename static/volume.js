@@ -1,0 +1,108 @@
+// Goes through the slices of a volume without loading the page again. Without this script every slice is a page.
+"use strict";
+
+const viewer = document.getElementById("viewer");
+const count = Number(viewer.dataset.count);
+const field = document.getElementById("slice");
+const shown = document.getElementById("shown");
+const keep = document.getElementById("keep");
+const kinds = ["original", "overlay"];
+const bars = Array.from(document.querySelectorAll("#chart a"));
+const summaries = Array.from(document.querySelectorAll("tbody td:nth-child(2)"), (cell) => cell.textContent);
+let number = Number(viewer.dataset.number);
+
+const slider = document.createElement("input");
+slider.type = "range";
+slider.id = "slider";
+slider.min = "1";
+slider.max = String(count);
+slider.value = String(number);
+slider.setAttribute("aria-label", "Slice, from the feet to the head");
+document.getElementById("stepper").after(slider);
+document.getElementById("show").hidden = true;
+
+function address(kind, at) {
+  return viewer.dataset.pictures.replace("/0/KIND", "/" + at + "/" + kind);
+}
+
+function preload(at) {
+  if (at < 1 || at > count) return;
+  for (const kind of kinds) new Image().src = address(kind, at);
+}
+
+function show(wanted) {
+  const at = Math.min(Math.max(Math.round(wanted), 1), count);
+  if (!Number.isFinite(at) || at === number) return;
+  bars[number - 1].classList.remove("here");
+  const step = Math.sign(at - number);
+  number = at;
+  bars[number - 1].classList.add("here");
+  for (const kind of kinds) {
+    const image = document.getElementById(kind);
+    image.src = address(kind, number);
+    image.alt = "Slice " + number + (kind === "original" ? " as it was read." : " with lesions coloured by probability.");
+  }
+  field.value = slider.value = String(number);
+  slider.setAttribute("aria-valuetext", "Slice " + number + " of " + count + ". " + summaries[number - 1]);
+  shown.textContent = summaries[number - 1];
+  keep.href = address("overlay", number) + "?download=1";
+  window.history.replaceState(null, "", "?slice=" + number);
+  preload(number + step);
+}
+
+const keys = {
+  ArrowUp: () => number + 1,
+  ArrowRight: () => number + 1,
+  ArrowDown: () => number - 1,
+  ArrowLeft: () => number - 1,
+  PageUp: () => number + 10,
+  PageDown: () => number - 10,
+  Home: () => 1,
+  End: () => count,
+};
+
+document.addEventListener("keydown", (event) => {
+  const isField = event.target instanceof HTMLInputElement && event.target.type === "number";
+  const isElsewhere = event.target instanceof Element && event.target.closest(".scroll");
+  if (event.ctrlKey || event.metaKey || event.altKey || isField || isElsewhere || !(event.key in keys)) return;
+  event.preventDefault();
+  show(keys[event.key]());
+});
+
+document.getElementById("pictures").addEventListener(
+  "wheel",
+  (event) => {
+    if (event.ctrlKey) return;
+    event.preventDefault();
+    show(number - Math.sign(event.deltaY));
+  },
+  { passive: false },
+);
+
+slider.addEventListener("input", () => show(Number(slider.value)));
+field.addEventListener("change", () => show(Number(field.value)));
+document.getElementById("stepper").addEventListener("submit", (event) => {
+  event.preventDefault();
+  show(Number(field.value));
+});
+for (const link of document.querySelectorAll("#stepper a")) {
+  const step = link === document.querySelector("#stepper a") ? -1 : 1;
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    show(number + step);
+  });
+}
+for (const [index, bar] of bars.entries()) {
+  bar.addEventListener("click", (event) => {
+    event.preventDefault();
+    show(index + 1);
+  });
+}
+for (const link of document.querySelectorAll("tbody a")) {
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    show(Number(link.textContent));
+  });
+}
+preload(number + 1);
+preload(number - 1);

@@ -1,0 +1,86 @@
+"""Series and volumes through POST /predict."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import threading
+
+import nibabel
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from PIL import Image
+from werkzeug.test import TestResponse
+
+from tests.webapp.forms import post_file
+from tests.webapp.scans import nifti
+from tests.webapp.test_volumes import queue_of
+
+
+def waited_for(app: Flask, address: str, data: bytes) -> TestResponse:
+    """Post a volume and wait for it, while another thread reads it."""
+    stopped = threading.Event()
+
+    def work() -> None:
+        while not stopped.is_set():
+            if not queue_of(app).work_once():
+                stopped.wait(0.05)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        return post_file(app.test_client(), address, data, name="scan.nii")
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def test_a_volume_answers_with_the_address_of_its_job(app: Flask) -> None:
+    client = app.test_client()
+    response = post_file(client, "/predict", nifti("one", "none"), headers={"Accept": "application/json"})
+    assert response.status_code == 202
+    job = client.get(response.headers["Location"]).json
+    assert job is not None
+    assert (job["state"], job["place"]) == ("queued", 1)
+    queue_of(app).work_once()
+    job = client.get(response.headers["Location"]).json
+    assert job is not None
+    assert job["state"] == "done"
+    assert job["measurements"]["volume"]["slice_count"] == 2
+    for address in job["files"].values():
+        with client.get(address) as file:
+            assert file.status_code == 200
+
+
+def test_a_client_may_wait_for_the_measurements(app: Flask) -> None:
+    response = waited_for(app, "/predict?wait=1&output=json", nifti("one", "none"))
+    assert response.status_code == 200
+    assert response.json is not None
+    assert response.json["measurements"]["volume"]["lesion_voxels"] > 0
+
+
+def test_a_client_may_wait_for_the_mask(app: Flask) -> None:
+    with waited_for(app, "/predict?wait=1&output=mask", nifti("one", "none")) as response:
+        mask = nibabel.Nifti1Image.from_bytes(gzip.decompress(response.data))
+    assert mask.shape == (128, 128, 2)
+
+
+def test_a_client_that_waits_gets_a_picture_unless_it_asks_otherwise(app: Flask) -> None:
+    with waited_for(app, "/predict?wait=1", nifti("one", "none")) as response:
+        assert response.content_type == "image/png"
+        assert Image.open(io.BytesIO(response.data)).mode == "RGB"
+
+
+def test_a_client_that_waits_is_told_what_went_wrong(app: Flask) -> None:
+    response = waited_for(app, "/predict?wait=1", nifti("one", "none")[:4000])
+    assert response.status_code == 422
+    assert response.content_type == "application/problem+json"
+    assert "damaged or was cut short" in response.text
+
+
+@pytest.mark.parametrize("option", ["wait=2", "picture=yes", "patient=x"])
+def test_mistyped_switches_are_refused(client: FlaskClient, option: str) -> None:
+    response = post_file(client, f"/predict?{option}", nifti("one"))
+    assert response.status_code == 400
+    assert "it can be 1 (" in response.text

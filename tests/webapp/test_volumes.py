@@ -1,0 +1,239 @@
+"""A volume through the form: the job's page, the volume's page, its pictures and files."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import re
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from PIL import Image
+
+from model.phantom import phantom_png
+from tests.webapp.forms import BROWSER, upload
+from tests.webapp.scans import SIDE, nifti, zipped
+from webapp import jobs
+from webapp.queueing import EXTENSION, EmbeddedQueue
+
+SLICES = ("many", "one", "none")
+
+
+def queue_of(app: Flask) -> EmbeddedQueue:
+    queue = app.extensions[EXTENSION]
+    assert isinstance(queue, EmbeddedQueue)
+    return queue
+
+
+def fetch(client: FlaskClient, address: str) -> bytes:
+    """Return a file that is sent in pieces."""
+    with client.get(address) as response:
+        assert response.status_code == 200
+        return bytes(response.data)
+
+
+@pytest.fixture(scope="module")
+def volume() -> bytes:
+    return nifti(*SLICES)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, volume: bytes) -> tuple[FlaskClient, str]:
+    """A client, and the address of a volume that was read."""
+    from app import create_app
+
+    app = create_app({"results": tmp_path_factory.mktemp("done") / "results"})
+    client = app.test_client()
+    address = upload(client, gzip.compress(volume), name="scan.nii.gz")
+    assert queue_of(app).work_once()
+    return client, address
+
+
+def test_a_volume_is_queued_and_its_page_says_so(client: FlaskClient, volume: bytes) -> None:
+    address = upload(client, volume, name="scan.nii")
+    page = client.get(address, headers=BROWSER)
+    assert page.status_code == 200
+    assert "Next in the queue." in page.text
+    assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in page.text
+    assert page.headers["Cache-Control"] == "no-store"
+
+
+def test_the_second_in_the_queue_is_told_its_place(client: FlaskClient, volume: bytes) -> None:
+    upload(client, volume, name="a.nii")
+    assert "Number 2 in the queue." in client.get(upload(client, volume, name="b.nii")).text
+
+
+def test_a_full_queue_says_when_to_come_back(client: FlaskClient, volume: bytes) -> None:
+    for _ in range(5):
+        upload(client, volume, name="a.nii")
+    response = client.post("/", data={"file": (io.BytesIO(volume), "a.nii")}, headers=BROWSER)
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "60"
+    assert "the queue is full" in response.text
+
+
+def test_progress_is_told_slice_by_slice(app: Flask, volume: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = app.test_client()
+    address = upload(client, volume, name="scan.nii")
+    seen: list[dict[str, Any] | None] = []
+
+    def report(folder: object, done: int, of: int) -> None:
+        original(folder, done, of)  # type: ignore[arg-type]
+        seen.append(client.get(address.replace("results", "jobs")).json)
+
+    original = jobs.report
+    monkeypatch.setattr("webapp.work.report", report)
+    queue_of(app).work_once()
+    assert [(status["slices_done"], status["slices"], status["state"]) for status in seen if status] == [
+        (1, 3, "working"),
+        (2, 3, "working"),
+        (3, 3, "working"),
+    ]
+
+
+def test_the_page_of_a_volume_says_what_was_found(done: tuple[FlaskClient, str]) -> None:
+    client, address = done
+    page = client.get(address, headers=BROWSER).text
+    assert re.search(r"<h1>Lesions take \d+\.\d % of both lungs, \d+ ml\.</h1>", page)
+    for words in ("scan.nii.gz", "Right lung", "Left lung", "class ", "Lung volume", "not a medical device"):
+        assert words in page
+    # The slices of the phantom: many lesions at the feet, none at the head.
+    assert "No lesion in this slice." in client.get(address + "?slice=3").text
+
+
+def test_the_page_opens_at_the_slice_with_most_lesion(done: tuple[FlaskClient, str]) -> None:
+    client, address = done
+    assert 'value="1"' in client.get(address).text
+    assert f"{address}/slices/1/overlay.png" in client.get(address).text
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"), [("2", "2"), ("0", "1"), ("99", "3"), ("x", "1"), ("-1", "1"), ("9" * 99, "1")]
+)
+def test_any_slice_can_be_asked_for(done: tuple[FlaskClient, str], asked: str, shown: str) -> None:
+    client, address = done
+    assert f"{address}/slices/{shown}/original.png" in client.get(f"{address}?slice={asked}").text
+
+
+def test_every_link_of_the_page_works(done: tuple[FlaskClient, str]) -> None:
+    client, address = done
+    links = set(re.findall(r'(?:href|src)="([^"]+)"', client.get(address).text))
+    assert len(links) > 15
+    for link in links:
+        with client.get(address + link if link.startswith("?") else link.replace("&amp;", "&")) as response:
+            assert response.status_code == 200, link
+
+
+@pytest.mark.parametrize("kind", ["original", "overlay", "mask", "probability"])
+def test_pictures_of_each_slice_have_its_size(done: tuple[FlaskClient, str], kind: str) -> None:
+    client, address = done
+    response = client.get(f"{address}/slices/2/{kind}.png")
+    assert response.content_type == "image/png"
+    assert Image.open(io.BytesIO(response.data)).size == (SIDE, SIDE)
+
+
+@pytest.mark.parametrize("part", ["slices/0/mask.png", "slices/4/mask.png", "slices/1/hu.png", "files/details.json"])
+def test_what_a_volume_has_not_is_not_found(done: tuple[FlaskClient, str], part: str) -> None:
+    client, address = done
+    assert client.get(f"{address}/{part}").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["..%2f..%2fdetails.json", "..%2fslices%2fgray%2f00000.png", "mask.dcm"])
+def test_no_other_file_can_be_fetched(done: tuple[FlaskClient, str], name: str) -> None:
+    client, address = done
+    assert client.get(f"{address}/files/{name}").status_code == 404
+
+
+def test_files_agree_with_each_other(done: tuple[FlaskClient, str], volume: bytes) -> None:
+    client, address = done
+    mask = nibabel.Nifti1Image.from_bytes(gzip.decompress(fetch(client, f"{address}/files/mask.nii.gz")))
+    stored = nibabel.Nifti1Image.from_bytes(volume)
+    assert mask.shape == stored.shape
+    np.testing.assert_allclose(mask.affine, stored.affine)
+    table = list(csv.DictReader(io.StringIO(fetch(client, f"{address}/files/measurements.csv").decode())))
+    assert [int(row["lesion_area_px"]) for row in table] == np.asarray(mask.dataobj).sum(axis=(0, 1)).tolist()
+    content = json.loads(fetch(client, f"{address}/files/measurements.json"))
+    # A voxel of 2.5 × 2.5 × 8 mm has 0.05 ml.
+    assert content["volume"]["lesion_ml"] == pytest.approx(0.05 * int(np.asarray(mask.dataobj).sum()))
+    png = np.asarray(Image.open(io.BytesIO(client.get(f"{address}/slices/1/mask.png").data)))
+    assert np.array_equal(np.asarray(mask.dataobj)[:, :, 0].T, png // 255)
+
+
+def test_a_download_is_kept_by_no_cache_and_has_a_name(done: tuple[FlaskClient, str]) -> None:
+    client, address = done
+    with client.get(f"{address}/files/report.pdf") as response:
+        assert response.data.startswith(b"%PDF")
+        assert response.headers["Cache-Control"] == "no-store"
+        name = address.rsplit("/", 1)[-1][:6]
+        assert response.headers["Content-Disposition"] == f"attachment; filename=groundglass-{name}-report.pdf"
+
+
+def test_the_upload_is_deleted_when_it_is_read(app: Flask, volume: bytes) -> None:
+    upload(app.test_client(), volume, name="scan.nii")
+    folder = app.extensions["groundglass-settings"].results
+    assert list(folder.glob("*/upload/*"))
+    queue_of(app).work_once()
+    assert not list(folder.glob("*/upload"))
+
+
+def test_a_volume_that_cannot_be_read_says_why(app: Flask) -> None:
+    client = app.test_client()
+    address = upload(client, nifti("one")[:5000], name="scan.nii")
+    queue_of(app).work_once()
+    page = client.get(address, headers=BROWSER)
+    assert page.status_code == 422
+    assert "damaged or was cut short" in page.text
+    status = client.get(address.replace("results", "jobs")).json
+    assert status is not None
+    assert status["state"] == "failed"
+    assert "damaged" in status["sentence"]
+
+
+def test_a_zip_with_one_picture_is_a_picture(app: Flask) -> None:
+    client = app.test_client()
+    address = upload(client, zipped({"deep/er/a.png": phantom_png("one"), "b.txt": b"hello"}), name="a.zip")
+    queue_of(app).work_once()
+    page = client.get(address).text
+    assert "of the visible lung" in page
+    assert "1 file of the zip file left out" in page
+
+
+def test_a_job_that_lost_its_process_is_told_as_failed(
+    app: Flask, volume: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = app.test_client()
+    address = upload(client, volume, name="scan.nii")
+    assert queue_of(app).store.claim(at_most=1) is not None
+    assert client.get(address).status_code == 200
+    monkeypatch.setattr("webapp.jobs.STALLED_AFTER_S", -1.0)
+    page = client.get(address, headers=BROWSER)
+    assert page.status_code == 503
+    assert "Upload it again" in page.text
+
+
+def test_no_more_jobs_are_claimed_than_may_be_in_work(app: Flask, volume: bytes) -> None:
+    for name in ("a.nii", "b.nii"):
+        upload(app.test_client(), volume, name=name)
+    store = queue_of(app).store
+    assert store.claim(at_most=1) is not None
+    assert store.claim(at_most=1) is None
+    assert store.claim(at_most=2) is not None
+    assert store.claim(at_most=9) is None
+
+
+def test_an_unexpected_failure_ends_the_job_too(app: Flask, volume: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = app.test_client()
+    address = upload(client, volume, name="scan.nii")
+    monkeypatch.setattr("webapp.work.segment_volume", lambda *_, **__: 1 / 0)
+    queue_of(app).work_once()
+    assert "Something went wrong in the server" in client.get(address, headers=BROWSER).text
+
+
+def test_an_unknown_job_is_not_found(client: FlaskClient) -> None:
+    assert client.get("/jobs/" + "0" * 32).status_code == 404

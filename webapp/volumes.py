@@ -1,0 +1,121 @@
+"""Blueprint: a volume that waits or is read, its page, the pictures of its slices, its files."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, Response, abort, make_response, render_template, request, send_from_directory, url_for
+
+from model import errors
+from model.export.names import NOTICE
+from model.overlay import encode_png, overlay
+from model.volume.files import SliceFiles
+from webapp import words
+from webapp.jobs import FILES, SLICES, Status
+from webapp.queueing import current_queue
+from webapp.requests import read_number
+from webapp.results import current_results
+
+blueprint = Blueprint("volumes", __name__)
+
+PICTURES = ("original", "overlay", "mask", "probability")
+REFRESH_S = 2
+
+
+def progress_page(result_id: str, status: Status) -> Response:
+    """Show how far a volume is; without scripts the page asks again by itself."""
+    place = current_queue().store.place(result_id)
+    page = render_template("progress.html", result_id=result_id, status=status, place=place, refresh_s=REFRESH_S)
+    return make_response(page)
+
+
+def volume_page(result_id: str, details: dict[str, Any]) -> Response:
+    """Show one slice of a volume, the chart of all, the figures and the files."""
+    count = len(details["slices"])
+    start = details["volume"]["most_affected_slice"] or (count + 1) // 2
+    number = read_number(request, "slice", least=1, most=count, otherwise=start)
+    chart = words.chart(details["slices"])
+    page = render_template("volume.html", result_id=result_id, number=number, count=count, chart=chart, **details)
+    return make_response(page)
+
+
+@blueprint.get("/results/<result_id>/slices/<int:number>/<kind>.png")
+def slice_picture(result_id: str, number: int, kind: str) -> Response:
+    """Send a picture of one slice, counted from 1 at the feet; with ?download=1 as a file to keep."""
+    details = current_results().details(result_id)
+    folder = current_results().folder_of(result_id)
+    if details is None or folder is None or "slices" not in details or kind not in PICTURES:
+        abort(HTTPStatus.NOT_FOUND)
+    if not 1 <= number <= len(details["slices"]):
+        abort(HTTPStatus.NOT_FOUND)
+    png = _render(SliceFiles(folder / SLICES), number - 1, kind, details["volume"]["threshold"])
+    response = make_response(png)
+    response.content_type = "image/png"
+    if request.args.get("download"):
+        name = f"groundglass-{result_id[:6]}-{number:04d}-{kind}.png"
+        response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _render(files: SliceFiles, number: int, kind: str, threshold: float) -> bytes:
+    """Return a picture as PNG: kept slices are drawn when they are asked for, since few of many are looked at."""
+    if kind == "overlay":
+        return encode_png(overlay(files.gray(number), files.probability(number), threshold=threshold)[..., ::-1])
+    if kind == "mask":
+        return encode_png(files.lesion(number, threshold).astype("uint8") * 255)
+    return files.png("gray" if kind == "original" else "lesion", number)
+
+
+@blueprint.get("/results/<result_id>/files/<name>")
+def file(result_id: str, name: str) -> Response:
+    """Send one of a volume's files, to keep."""
+    details = current_results().details(result_id)
+    folder = current_results().folder_of(result_id)
+    if details is None or folder is None or name not in details.get("files", ()):
+        abort(HTTPStatus.NOT_FOUND)
+    # Sent in pieces: a file of probabilities may have a hundred megabytes.
+    return send_from_directory(
+        folder / FILES, name, as_attachment=True, download_name=f"groundglass-{result_id[:6]}-{name}"
+    )
+
+
+def error_of(status: Status) -> errors.GroundglassError:
+    """Return what a failed job failed with."""
+    kind = getattr(errors, status.error or "", errors.StorageError)
+    return kind(status.sentence) if issubclass(kind, errors.GroundglassError) else errors.StorageError(status.sentence)
+
+
+@blueprint.get("/jobs/<result_id>")
+def job(result_id: str) -> Response:
+    """Say where a job stands, as JSON; its measurements and files once it is done."""
+    status = current_queue().store.status(result_id)
+    if status is None:
+        abort(HTTPStatus.NOT_FOUND)
+    return make_response(describe(result_id, status))
+
+
+def describe(result_id: str, status: Status) -> dict[str, Any]:
+    """Return a job as JSON has it."""
+    answer: dict[str, Any] = {
+        "state": status.state,
+        "slices_done": status.done,
+        "slices": status.of,
+        "seconds_left": None if status.seconds_left is None else round(status.seconds_left),
+        "place": current_queue().store.place(result_id),
+        "page": url_for("pages.result", result_id=result_id),
+        "sentence": status.sentence,
+    }
+    details = current_results().details(result_id)
+    if details is not None and "volume" in details:
+        answer["measurements"] = {name: details[name] for name in ("volume", "slices", "model", "quality", "notes")}
+        answer["files"] = {name: url_for("volumes.file", result_id=result_id, name=name) for name in details["files"]}
+        answer["notice"] = NOTICE
+    return answer
+
+
+@blueprint.after_request
+def _private(response: Response) -> Response:
+    """Forbid every cache to keep a result: it must be gone when it has expired."""
+    response.headers["Cache-Control"] = "no-store"
+    return response

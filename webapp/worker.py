@@ -1,0 +1,59 @@
+"""A worker that reads volumes for servers with the same REDIS_URL and the same folder of results.
+
+REDIS_URL=redis://localhost:6379 GROUNDGLASS_RESULTS=/shared/results python -m webapp.worker
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from functools import lru_cache
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue, SimpleWorker
+
+from webapp.jobs import begin
+from webapp.queueing import REDIS_QUEUE
+from webapp.results import ResultStore
+from webapp.segmenter import Segmenter
+from webapp.settings import Settings, read_settings
+from webapp.work import work
+
+log = logging.getLogger(__name__)
+
+
+@lru_cache(maxsize=1)
+def _settings() -> Settings:
+    return read_settings(os.environ)
+
+
+@lru_cache(maxsize=1)
+def _segmenter() -> Segmenter:
+    return Segmenter(_settings())
+
+
+def read_volume(result_id: str) -> None:
+    """Read one volume; called by RQ with its id. One that has expired, or that another worker has, is left alone."""
+    folder = ResultStore.from_settings(_settings()).folder_of(result_id)
+    if folder is not None and begin(folder):
+        work(folder, _segmenter().engine())
+
+
+def main() -> None:
+    """Work until told to stop."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        settings = _settings()
+        if not settings.redis_url:
+            raise ValueError("REDIS_URL is not set; name the Redis that the server queues volumes in")
+        _segmenter().warm_up()
+        # Not RQ's forking worker: the network is loaded once, and its threads would not survive a fork.
+        SimpleWorker([Queue(REDIS_QUEUE, connection=Redis.from_url(settings.redis_url))]).work(logging_level="WARNING")
+    except (ValueError, RedisError) as exc:
+        sys.exit(str(exc))
+
+
+if __name__ == "__main__":
+    main()
