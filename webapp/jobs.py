@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -85,6 +86,12 @@ class JobStore:
             (draft / _ORDER).write_text(json.dumps(asdict(order)), encoding="utf-8")
             _write(draft, Status(QUEUED, created=time.time(), updated=time.time()))
         return result_id
+
+    def forget(self, result_id: str) -> None:
+        """Delete a job, with its files."""
+        folder = self._results.folder_of(result_id)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def refuse_if_full(self) -> None:
         """Raise Busy where too many wait already."""

@@ -95,13 +95,21 @@ class RedisQueue:
             if self._queue.count >= max(1, self._longest):
                 raise Busy("Other volumes are being read, and the queue is full. Try again in a minute.")
             result_id = self.store.create(order, save)
-            self._queue.enqueue("webapp.worker.read_volume", result_id, job_timeout=_LONGEST_WORK_S, result_ttl=0)
+            self._enqueue(result_id)
         except RedisError as exc:
             log.error("Redis does not answer: %s", type(exc).__name__)
             raise StorageError(
                 "The server cannot take volumes now: its queue does not answer. Try again later."
             ) from exc
         return result_id
+
+    def _enqueue(self, result_id: str) -> None:
+        """Tell the workers; what cannot be told of is not kept."""
+        try:
+            self._queue.enqueue("webapp.worker.read_volume", result_id, job_timeout=_LONGEST_WORK_S, result_ttl=0)
+        except Exception:
+            self.store.forget(result_id)
+            raise
 
 
 def make_queue(settings: Settings, results: ResultStore, segmenter: Segmenter) -> Queue:
