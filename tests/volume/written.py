@@ -83,7 +83,7 @@ def write_series(
 
 
 def ct_dataset(hounsfield: NDArray[Any], number: int, **elements: Any) -> Dataset:
-    """A header as scanners write it, stored with slope 2 and intercept -1024."""
+    """A header as scanners write it, stored with slope 2 and intercept -2048."""
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -95,9 +95,9 @@ def ct_dataset(hounsfield: NDArray[Any], number: int, **elements: Any) -> Datase
     dataset.Rows, dataset.Columns = hounsfield.shape
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 16, 15, 0
-    dataset.RescaleSlope, dataset.RescaleIntercept = 2, -1024
+    dataset.RescaleSlope, dataset.RescaleIntercept = 2, -2048
     dataset.PixelSpacing, dataset.SliceThickness = [2.0, 3.0], 4.0
-    dataset.PixelData = ((np.asarray(hounsfield, np.int32) + 1024) // 2).astype(np.uint16).tobytes()
+    dataset.PixelData = ((np.asarray(hounsfield, np.int32) + 2048) // 2).astype(np.uint16).tobytes()
     for name, value in elements.items():
         if value is None:
             delattr(dataset, name)
