@@ -29,6 +29,8 @@ HU_LIMITS = (-32768.0, 32767.0)
 LOOKED_AT = 24
 """On how many slices, spread over the volume, the values are held against Hounsfield units."""
 
+NO_NUMBERS = "Some values are no numbers, or infinite; air, or what is brightest, was taken in their place."
+
 # As displayed: columns to the patient's left, rows to the back, slices to the head.
 _DISPLAYED = nibabel.orientations.axcodes2ornt(("L", "P", "S"))
 _AIR_HU = -1024.0
@@ -55,12 +57,13 @@ class NiftiVolume:
     volume: CtVolume
 
 
-def read_nifti(source: SourceFile, folder: Path) -> NiftiVolume:
+def read_nifti(source: SourceFile, folder: Path, *, value_range: tuple[float, float] | None = None) -> NiftiVolume:
     """Read a .nii or .nii.gz file.
 
     Parameters
     ----------
     folder : where a compressed file is unpacked, so that its slices can be read one at a time.
+    value_range : the values that are black and white, where they are known: of labels, say. Else the values tell.
 
     Raises
     ------
@@ -75,7 +78,7 @@ def read_nifti(source: SourceFile, folder: Path) -> NiftiVolume:
         check_size(stored.shape_displayed[2], stored.shape_displayed[1])
         if stored.shape_displayed[0] > MAX_SLICES:
             raise NotCt(f"The volume has {stored.shape_displayed[0]:,} slices; at most {MAX_SLICES:,} are read.")
-        value_range, notes = stored.judge()
+        value_range, notes = (value_range, []) if value_range else stored.judge()
     volume = CtVolume(
         shape=stored.shape_displayed,
         read=partial(_read_slice, stored, value_range),
@@ -158,9 +161,12 @@ class _Stored:
 
     def slice(self, number: int) -> NDArray[np.float32]:
         """Return (H, W) float32, scaled as the header says; what is no number becomes air."""
+        return _in_numbers(self.scaled(number))
+
+    def scaled(self, number: int) -> NDArray[np.float32]:
+        """Return (H, W) float32, scaled as the header says."""
         raw = np.asarray(self.displayed[:, :, number].T, np.float32)
-        values = raw * np.float32(self.slope) + np.float32(self.intercept)
-        return np.ascontiguousarray(np.nan_to_num(values, nan=_AIR_HU, posinf=HU_LIMITS[1], neginf=_AIR_HU))
+        return np.ascontiguousarray(raw * np.float32(self.slope) + np.float32(self.intercept))
 
     def judge(self) -> tuple[tuple[float, float], list[str]]:
         """Tell Hounsfield units from gray values; return black and white, and notes.
@@ -208,7 +214,13 @@ def _read_slice(stored: _Stored, value_range: tuple[float, float], number: int) 
         columns, rows = np.linalg.norm(stored.affine_displayed[:3, :2], axis=0)
         spacing = float(rows), float(columns)
     with _sentences():
-        return CtSlice(stored.slice(number), value_range, spacing)
+        values = stored.scaled(number)
+        notes = () if np.isfinite(values).all() else (NO_NUMBERS,)
+        return CtSlice(_in_numbers(values), value_range, spacing, notes)
+
+
+def _in_numbers(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.nan_to_num(values, nan=_AIR_HU, posinf=HU_LIMITS[1], neginf=_AIR_HU)
 
 
 @contextlib.contextmanager
