@@ -5,7 +5,7 @@ python -m training.prepare pictures --scans slices --masks masks --patients p.cs
 python -m training.prepare pictures --folder clinic-c --patients c.csv --source clinic-c --out data/clinic-c
 
 volumes    NIfTI files, or folders with a DICOM series each, in Hounsfield units: cut into axial slices as displayed, in
-           the window of training.convert.volumes; their masks are NIfTI files
+           the window of model.preprocess; their masks are NIfTI files
 pictures   pictures of 8 bit: taken as they are; --folder names one that holds frames/ and masks/
 
 Scans and masks belong together where their names agree but for the ending; a file without its partner is an error.
@@ -28,11 +28,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from model.preprocess import WINDOW_HU
 from training.commands import sentences
 from training.convert.pairing import Patient, Scan, draw_patients, pair, read_patients
 from training.convert.scans import read_pictures, read_volumes
 from training.convert.shaping import CLIP_LIMIT, TILES, shape
-from training.convert.volumes import WINDOW_HU
 from training.data.labels import write_picture
 from training.data.sample import Sample
 from training.data.tables import write_table

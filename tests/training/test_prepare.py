@@ -17,7 +17,7 @@ from training.convert.volumes import to_gray
 from training.data.dataset import read_gray, read_manifest, read_sample
 from training.prepare import COLUMNS, main
 
-SHAPE = (20, 24, 5)
+SHAPE = (40, 48, 5)
 """The phantom: x from the patient's left to right, y from back to front, z from feet to head."""
 
 Voxels = NDArray[Any]
@@ -26,8 +26,8 @@ Voxels = NDArray[Any]
 def body() -> Voxels:
     """Air, soft tissue, and a bright mark at the patient's right, in front, near the head."""
     voxels = np.full(SHAPE, -1000, np.int16)
-    voxels[4:19, 4:22, :] = 40
-    voxels[17, 20, 3] = 400
+    voxels[4:39, 4:46, :] = 40
+    voxels[37, 44, 3] = 400
     return voxels
 
 
@@ -68,7 +68,7 @@ def complaint(folder: Path, capsys: pytest.CaptureFixture[str], kind: str = "vol
 def volumes(tmp_path: Path) -> Path:
     """A folder with one scan and its mask."""
     save(tmp_path / "scans" / "a.nii.gz", body())
-    save(tmp_path / "masks" / "a.nii", marked((17, 20, 3)))
+    save(tmp_path / "masks" / "a.nii", marked((37, 44, 3)))
     return tmp_path
 
 
@@ -87,22 +87,22 @@ def pictures(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("mask_codes", ["RAS", "LPS"])
 def test_slices_come_out_as_displayed_however_they_are_stored(scan_codes: str, mask_codes: str, tmp_path: Path) -> None:
     save(tmp_path / "scans" / "a.nii.gz", body(), scan_codes)
-    save(tmp_path / "masks" / "a.nii.gz", marked((17, 20, 3)), mask_codes)
+    save(tmp_path / "masks" / "a.nii.gz", marked((37, 44, 3)), mask_codes)
     lines = run(tmp_path)
     assert [line["slice"] for line in lines] == ["0", "1", "2", "3", "4"]
     sample = read_sample(read_manifest(tmp_path / "out" / "index.csv")[3])
-    # 24 rows, 20 columns; x = 17 of 0 ... 19 is column 2: the patient's right is on the left. y = 20 of 0 ... 23 is
+    # 48 rows, 40 columns; x = 37 of 0 ... 39 is column 2: the patient's right is on the left. y = 44 of 0 ... 47 is
     # row 3: the front is on top.
-    assert sample.image.shape == (24, 20)
+    assert sample.image.shape == (48, 40)
     assert np.argwhere(sample.image == 255).tolist() == [[3, 2]]
     assert np.argwhere(sample.lesion == 255).tolist() == [[3, 2]]
 
 
 def test_a_volume_stored_from_left_to_right_by_hand_is_not_mirrored(tmp_path: Path) -> None:
     # No help of nibabel: LPS is RAS with two axes reversed, and its origin at the other corner.
-    for name, voxels in (("scans", body()), ("masks", marked((17, 20, 3)))):
+    for name, voxels in (("scans", body()), ("masks", marked((37, 44, 3)))):
         affine = np.diag([-1.0, -1.0, 1.0, 1.0])
-        affine[:2, 3] = 19.0, 23.0
+        affine[:2, 3] = 39.0, 47.0
         (tmp_path / name).mkdir()
         nibabel.save(nibabel.Nifti1Image(voxels[::-1, ::-1], affine), tmp_path / name / "a.nii")
     run(tmp_path)
@@ -123,7 +123,7 @@ def test_a_line_says_all_that_the_manifest_has(volumes: Path) -> None:
         "volume": "a",
         "slice": "3",
         "lesion_px": "1",
-        "mask_resolution": "24",
+        "mask_resolution": "48",
         "split": "train",
     }
 
@@ -177,13 +177,13 @@ def test_it_refuses_a_folder_that_does_not_exist(volumes: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     ("voxels", "sentence"),
     [
-        (np.stack([body(), body()], axis=-1), "a.nii.gz must be three-dimensional, got (20, 24, 5, 2)"),
-        (body() + 1024, "a.nii.gz holds values from 24 to 1424, no Hounsfield units"),
-        (to_gray(body().astype(np.float32), "a"), "no Hounsfield units of a chest"),
-        (np.full(SHAPE, -1000, np.int16), "from -1000 to -1000, no Hounsfield units"),
-        (np.where(body() < 0, np.nan, 40.0).astype(np.float32), "from nan to nan, no Hounsfield units"),
-        (np.where(body() < 0, -np.inf, 40.0).astype(np.float32), "from -inf to 40, no Hounsfield units"),
-        (body()[:-1], "a.nii: the mask is (5, 24, 20) (slices, height, width), the scan (5, 24, 19)"),
+        (np.stack([body(), body()], axis=-1), "a.nii.gz: This NIfTI file has the dimensions 40 × 48 × 5 × 2"),
+        (body() + 1024, "a.nii.gz: The values of this volume go from 24 to 1424: no Hounsfield units"),
+        (to_gray(body().astype(np.float32), "a"), "a.nii.gz: The values lie between 0 and 255"),
+        (np.full(SHAPE, -1000, np.int16), "from -1000 to -1000: no Hounsfield units"),
+        (np.where(body() < 0, np.nan, 40.0).astype(np.float32), "a.nii.gz: Some values are no numbers"),
+        (np.where(body() < 0, -np.inf, 40.0).astype(np.float32), "a.nii.gz: Some values are no numbers"),
+        (body()[:-1], "a.nii: the mask is (5, 48, 40) (slices, height, width), the scan (5, 48, 39)"),
     ],
     ids=["4D", "stored values", "gray values", "air alone", "NaN", "infinite", "another shape"],
 )
@@ -194,9 +194,22 @@ def test_it_refuses_a_wrong_scan(
     assert sentence in complaint(volumes, capsys)
 
 
+def test_it_refuses_implausible_values_wherever_they_are(volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # Serving looks at some slices of a long volume; training holds all of them against Hounsfield units.
+    voxels = np.tile(body().astype(np.int32), (1, 1, 20))
+    voxels[5, 5, 1] = 100_000
+    nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), volumes / "scans" / "a.nii.gz")
+    assert "a.nii.gz holds values from -1000 to 100000" in complaint(volumes, capsys)
+
+
+def test_it_refuses_a_mask_that_holds_no_numbers(volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(volumes / "masks" / "a.nii", np.where(marked((37, 44, 3)), 1.0, np.nan).astype(np.float32))
+    assert "a.nii: Some values are no numbers" in complaint(volumes, capsys)
+
+
 def test_it_refuses_a_mask_that_lies_elsewhere(volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # The header of the mask was lost and replaced: read by it, the mask would be mirrored.
-    image = nibabel.Nifti1Image(marked((17, 20, 3)), np.diag([-1.0, -1.0, 1.0, 1.0]))
+    image = nibabel.Nifti1Image(marked((37, 44, 3)), np.diag([-1.0, -1.0, 1.0, 1.0]))
     nibabel.save(image, volumes / "masks" / "a.nii")
     assert "a.nii: the mask lies" in complaint(volumes, capsys)
 
@@ -213,11 +226,13 @@ def test_it_refuses_a_scan_that_does_not_tell_left_from_right(
 def test_it_refuses_a_damaged_file(content: bytes | None, volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scan = volumes / "scans" / "a.nii.gz"
     scan.write_bytes(scan.read_bytes()[:-60] if content is None else content)
-    assert "a.nii.gz is damaged or no NIfTI file" in complaint(volumes, capsys)
+    said = complaint(volumes, capsys)
+    assert "a.nii.gz: " in said
+    assert "damaged" in said
 
 
 def test_it_asks_which_of_several_labels_are_lesion(volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    save(volumes / "masks" / "a.nii", marked((3, 4, 0)) + marked((17, 20, 3), value=3))
+    save(volumes / "masks" / "a.nii", marked((3, 4, 0)) + marked((37, 44, 3), value=3))
     assert "a.nii holds 2 labels (1, 3) beside 0" in complaint(volumes, capsys)
     assert [line["lesion_px"] for line in run(volumes, "volumes", "--lesion-labels", "3")] == list("00010")
 

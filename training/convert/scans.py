@@ -38,7 +38,7 @@ def read_volumes(scan: Scan, lesion_labels: tuple[int, ...] = ()) -> list[Sample
 
 
 def _read_mask_volume(path: Path, scan: Volume) -> NDArray[np.float32]:
-    mask = read_volume(path)
+    mask = read_volume(path, labels=True)
     check_grid(scan, mask, path.name)
     return mask.values
 

@@ -1,28 +1,32 @@
-"""NIfTI volumes -> stacks of slices as they are displayed. A header that does not tell the sides apart is refused."""
+"""Volumes as model.decode reads them -> stacks of slices for a training set.
+
+Serving says what it lost, guessed or left out, in notes; here any such note is an error.
+"""
 
 from __future__ import annotations
 
-import zlib
+import contextlib
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 from nibabel.affines import apply_affine
-from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
-WINDOW_HU = (-1250.0, 250.0)
-"""The values that become gray 0 and 255: what the network is trained on and served."""
-
-# A chest CT holds air (about -1000 HU) and soft tissue or bone (above 0 HU); the scanner's padding may lie far below.
-AIR_AT_MOST_HU = -500.0
-TISSUE_AT_LEAST_HU = 0.0
-HU_LIMITS = (-32768.0, 32767.0)
+from model.decode.ct import CtVolume
+from model.decode.dicom import AIR_AT_MOST_HU
+from model.decode.kinds import SourceFile
+from model.decode.nifti import HU_LIMITS, TISSUE_AT_LEAST_HU, read_nifti
+from model.errors import GroundglassError
+from model.preprocess import window
 
 SHIFT_AT_MOST_MM = 1.0
 """How far a corner of a mask may lie from that of its scan: headers are rounded."""
+
+_LABELS = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -31,56 +35,69 @@ class Volume:
 
     values : (slices, H, W) float32; slices from the feet to the head, rows from front to back of the patient, columns
         from the patient's right to the left: as displayed.
-    corners_mm : (8, 3) float64, the corners of the stack in the patient's coordinates (right, front, head positive).
+    corners_mm : (8, 3) float64, the corners of the stack in the patient's coordinates (left, back, head positive).
     """
 
     values: NDArray[np.float32]
     corners_mm: NDArray[np.float64]
 
 
-def read_volume(path: Path) -> Volume:
-    """Read a NIfTI file, turned to the closest axial orientation.
+def read_volume(path: Path, *, labels: bool = False) -> Volume:
+    """Read a NIfTI file.
+
+    Parameters
+    ----------
+    labels : it is a mask, whose values are not held against Hounsfield units.
 
     Raises
     ------
-    ValueError : the file is damaged, not three-dimensional, or its header does not say which side is which.
+    ValueError : the file is damaged, not three-dimensional, holds no Hounsfield units, or its header does not say
+        which side is which, or how large a voxel is.
     """
+    with tempfile.TemporaryDirectory(prefix="groundglass-") as scratch:
+        with named(path):
+            source = SourceFile(path, path.name)
+            volume = read_nifti(source, Path(scratch), value_range=_LABELS if labels else None).volume
+        refuse_notes(volume.notes, path)
+        return stack(volume, [path] * len(volume))
+
+
+@contextlib.contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Turn what model.decode says of a file into a ValueError that names it."""
     try:
-        image = nibabel.load(path)
-        if len(image.shape) != 3:
-            raise ValueError(f"{path.name} must be three-dimensional, got {image.shape}: store one volume per file")
-        _refuse_unknown_orientation(image, path)
-        return volume_of(image)
-    except (ImageFileError, OSError, EOFError, zlib.error) as exc:
-        raise ValueError(f"{path.name} is damaged or no NIfTI file: {exc}") from exc
+        yield
+    except GroundglassError as exc:
+        raise ValueError(f"{path}: {exc}") from exc
 
 
-def volume_of(image: Any) -> Volume:
-    """Turn a three-dimensional image of nibabel to the closest axial orientation."""
-    canonical = nibabel.as_closest_canonical(image)
-    values = canonical.get_fdata(dtype=np.float32)
-    return Volume(as_displayed(values), _corners(canonical.affine, values.shape))
+def refuse_notes(notes: Sequence[str], path: Path) -> None:
+    """Raise ValueError where something was lost or guessed."""
+    if notes:
+        raise ValueError(f"{path}: {' '.join(notes)} For training that is not enough")
 
 
-def _refuse_unknown_orientation(image: Any, path: Path) -> None:
-    if not (int(image.header["sform_code"]) or int(image.header["qform_code"])):
-        raise ValueError(
-            f"{path.name} does not say which side is which (its sform_code and qform_code are 0): "
-            "a mirrored patient would go unnoticed. Convert it again from DICOM"
-        )
+def stack(volume: CtVolume, paths: Sequence[Path]) -> Volume:
+    """Read all slices.
 
+    Parameters
+    ----------
+    paths : the file of each slice, to name it in a complaint.
 
-def as_displayed(canonical: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Turn (X, Y, Z), growing to the patient's left-to-right, back-to-front, feet-to-head, to (slice, row, column).
-
-    The front of the patient comes to the top of each slice, the patient's right to the left of the picture.
+    Raises
+    ------
+    ValueError : a slice is damaged, or something about it was guessed, or it is not known where the volume lies.
     """
-    return np.ascontiguousarray(canonical[::-1, ::-1, :].transpose(2, 1, 0))
-
-
-def _corners(affine: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    indices = np.array(list(np.ndindex(2, 2, 2))) * (np.array(shape) - 1)
-    return np.asarray(apply_affine(affine, indices), np.float64)
+    if volume.affine is None:
+        raise ValueError(f"{paths[0]} does not say where in the patient it lies, and how large a voxel is")
+    values = np.empty(volume.shape, np.float32)
+    for number, path in enumerate(paths):
+        with named(path):
+            ct_slice = volume.read(number)
+        refuse_notes(ct_slice.notes, path)
+        values[number] = ct_slice.pixels
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(volume.shape[::-1]) - 1)
+    return Volume(values, np.asarray(apply_affine(volume.affine, corners), np.float64))
 
 
 def check_grid(scan: Volume, mask: Volume, name: str) -> None:
@@ -104,7 +121,7 @@ def check_grid(scan: Volume, mask: Volume, name: str) -> None:
 
 
 def to_gray(volume_hu: NDArray[np.float32], name: str) -> NDArray[np.uint8]:
-    """Bring Hounsfield units to gray values through WINDOW_HU; what lies outside is clipped.
+    """Bring Hounsfield units to gray values through the window of model.preprocess; what lies outside is clipped.
 
     Parameters
     ----------
@@ -124,9 +141,7 @@ def to_gray(volume_hu: NDArray[np.float32], name: str) -> NDArray[np.uint8]:
             f"{name} holds values from {lowest:g} to {highest:g}, no Hounsfield units of a chest (air is -1000, "
             "water 0): store it with the scanner's slope and intercept, or prepare windowed slices as pictures"
         )
-    low, high = WINDOW_HU
-    gray: NDArray[np.float32] = np.rint(np.clip((volume_hu - low) / (high - low), 0.0, 1.0) * 255.0)
-    return gray.astype(np.uint8)
+    return np.asarray(np.rint(255.0 * window(volume_hu)), np.uint8)
 
 
 def to_mask(labels: NDArray[Any], name: str, *, wanted: tuple[int, ...] = ()) -> NDArray[np.uint8]:
