@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import itertools
+import mmap
+import re
 import stat
 import struct
 import zipfile
@@ -13,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from model.decode.kinds import DICOM, GZIP, HEAD_BYTES, NIFTI, PICTURE, ZIP, SourceFile, kind_of
-from model.errors import DamagedImage, NotAnImage, TooLarge
+from model.errors import DamagedImage, NotAnImage, StorageError, TooLarge
 
 MAX_MEMBERS = 10_000
 """Largest number of files in an archive."""
@@ -22,7 +26,19 @@ MAX_UNPACKED_MB = 2_000
 """Largest content of an archive, in millions of bytes: 1,000 slices of 512×512 in 32 bit fit."""
 
 _CHUNK_BYTES = 1 << 20
-_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, IndexError, KeyError)
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, IndexError, KeyError, OverflowError,
+    NotImplementedError, RuntimeError,
+)  # fmt: skip
+
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""How the files of an archive may be packed: of other methods zipfile cannot unpack a part, whatever its size."""
+
+_ENTRY = re.compile(rb"PK\x01\x02")
+"""What an entry in the list of an archive's files begins with."""
+
+
+_PROTECTED, _ODDLY_PACKED = "protected by a password", "packed by a method that is not read"
 
 
 @dataclass
@@ -53,20 +69,36 @@ def unpack_zip(source: SourceFile, folder: Path) -> Unpacked:
     DamagedImage : the archive is damaged or was cut short.
     NotAnImage : everything in it is protected by a password.
     TooLarge : it holds too many files, or more bytes than MAX_UNPACKED_MB.
+    StorageError : there is no room for them.
     """
     unpacked, budget = Unpacked(), _Budget()
-    try:
+    with _damage("The zip file is damaged or was cut short. Pack it again."):
+        _refuse_too_many(source.path)
         with zipfile.ZipFile(source.path) as archive:
-            members = archive.infolist()
-            if len(members) > MAX_MEMBERS:
-                raise TooLarge(f"The zip file holds {len(members):,} files; at most {MAX_MEMBERS:,} are taken.")
-            for number, member in enumerate(members):
+            for number, member in enumerate(archive.infolist()):
                 _unpack_member(archive, member, folder / f"{number:05d}", unpacked, budget)
-    except (*_DAMAGE, NotImplementedError, RuntimeError) as exc:
-        raise DamagedImage("The zip file is damaged or was cut short. Pack it again.") from exc
-    if not unpacked.files and "protected by a password" in unpacked.left:
+    if not unpacked.files and _PROTECTED in unpacked.left:
         raise NotAnImage("The zip file is protected by a password. Pack it again without one.")
+    if not unpacked.files and _ODDLY_PACKED in unpacked.left:
+        raise NotAnImage("The zip file is packed by a method that is not read. Pack it again as an ordinary zip file.")
     return unpacked
+
+
+@contextlib.contextmanager
+def _damage(sentence: str) -> Iterator[None]:
+    """Turn what damage to an archive raises into an error with a sentence."""
+    try:
+        yield
+    except _DAMAGE as exc:
+        raise DamagedImage(sentence) from exc
+
+
+def _refuse_too_many(path: Path) -> None:
+    """Raise TooLarge before zipfile makes an object of each entry; the number that an archive states may be wrong."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        count = sum(1 for _ in itertools.islice(_ENTRY.finditer(content), MAX_MEMBERS + 1))
+    if count > MAX_MEMBERS:
+        raise TooLarge(f"The zip file holds more than {MAX_MEMBERS:,} files, the most that are taken.")
 
 
 def _unpack_member(
@@ -75,7 +107,9 @@ def _unpack_member(
     if member.is_dir():
         return
     if member.flag_bits & 1:
-        unpacked.leave("protected by a password")
+        unpacked.leave(_PROTECTED)
+    elif member.compress_type not in _METHODS:
+        unpacked.leave(_ODDLY_PACKED)
     elif stat.S_ISLNK(member.external_attr >> 16):
         unpacked.leave("a link")
     else:
@@ -108,13 +142,9 @@ def unpack_gzip(source: SourceFile, target: Path) -> SourceFile:
     DamagedImage : the file is damaged or was cut short.
     TooLarge : it holds more than MAX_UNPACKED_MB.
     """
-    try:
-        with gzip.open(source.path) as stream:
-            _Budget().write(target, b"", stream)
-    except _DAMAGE as exc:
-        raise DamagedImage(
-            "The compressed file is damaged or was cut short. Send it again, or check that the upload was complete."
-        ) from exc
+    sentence = "The compressed file is damaged or was cut short. Send it again, or check that the upload was complete."
+    with _damage(sentence), gzip.open(source.path) as stream:
+        _Budget().write(target, b"", stream)
     return SourceFile(target, source.name)
 
 
@@ -133,7 +163,10 @@ class _Budget:
                         f"Unpacked, the file holds more than {MAX_UNPACKED_MB:,} MB, the most that is read. "
                         "Send one series at a time."
                     )
-                file.write(chunk)
+                try:
+                    file.write(chunk)
+                except OSError as exc:
+                    raise StorageError("There is no room left to unpack the file. Try again later.") from exc
 
 
 def _chunks(head: bytes, stream: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 
 from model.decode.archive import unpack_gzip
 from model.decode.ct import CtSlice, CtVolume
-from model.decode.dicom import AIR_AT_MOST_HU
+from model.decode.dicom import AIR_AT_MOST_HU, PIXEL_MM
 from model.decode.kinds import GZIP, NIFTI, SourceFile, kind_of
 from model.decode.picture import check_size
 from model.errors import DamagedImage, GroundglassError, NotAnImage, NotCt
@@ -26,6 +28,9 @@ from model.preprocess import WINDOW_HU
 MAX_SLICES = 3_000
 TISSUE_AT_LEAST_HU = 0.0
 HU_LIMITS = (-32768.0, 32767.0)
+MAX_EXTENSION_MB = 10
+"""How much may lie between the header and the voxels, in millions of bytes."""
+
 LOOKED_AT = 24
 """On how many slices, spread over the volume, the values are held against Hounsfield units."""
 
@@ -73,8 +78,10 @@ def read_nifti(source: SourceFile, folder: Path, *, value_range: tuple[float, fl
     source = _unpacked(source, folder)
     with _sentences():
         # The path is ours and may have no ending, by which nibabel would tell the format.
-        image: Any = _class_of(source).from_filename(source.path)
-        stored = _Stored(image)
+        kind = _class_of(source)
+        claimed = _claimed_header(source, kind)
+        image: Any = kind.from_file_map(kind.make_file_map({"image": str(source.path)}))
+        stored = _Stored(image, claimed)
         check_size(stored.shape_displayed[2], stored.shape_displayed[1])
         if stored.shape_displayed[0] > MAX_SLICES:
             raise NotCt(f"The volume has {stored.shape_displayed[0]:,} slices; at most {MAX_SLICES:,} are read.")
@@ -105,32 +112,66 @@ def _class_of(source: SourceFile) -> Any:
     return nibabel.Nifti2Image if source.head()[4:7] == b"n+2" else nibabel.Nifti1Image
 
 
-class _Stored:
-    """The voxels of a file as they lie there, and how they are turned to be displayed."""
+def _claimed_header(source: SourceFile, kind: Any) -> Any:
+    """Return the header as it stands, before nibabel mends it, and hold it against the file.
 
-    def __init__(self, image: Any) -> None:
-        shape = tuple(int(length) for length in image.shape)
-        if len(shape) == 2:
-            shape = (*shape, 1)
-        if len(shape) < 3 or any(length != 1 for length in shape[3:]) or min(shape) < 1:
-            raise NotCt(
-                f"This NIfTI file has the dimensions {' × '.join(map(str, shape))}. Upload one volume of three "
-                "dimensions; of a time series, one point in time."
-            )
-        if image.get_data_dtype().kind not in "iuf":
-            raise NotCt(f"This NIfTI file holds {image.get_data_dtype()} values, not gray ones. Upload the CT itself.")
+    Raises
+    ------
+    NotCt : it is no volume of gray values. DamagedImage : the file has fewer bytes than the header says.
+    """
+    with source.path.open("rb") as file:
+        header = kind.header_class(file.read(kind.header_class.sizeof_hdr), check=False)
+    shape, dtype = _shape_of(header), header.get_data_dtype()
+    if dtype.kind not in "iuf":
+        values = "colours" if dtype.names else f"{dtype.name} values"
+        raise NotCt(f"This NIfTI file holds {values}, not gray ones. Upload the CT itself.")
+    offset, size = int(header["vox_offset"]), source.path.stat().st_size
+    # nibabel makes room for all that a header claims, and an object of all that lies before the voxels.
+    needed = offset + math.prod(shape) * dtype.itemsize
+    if needed > size or offset > MAX_EXTENSION_MB * 1_000_000:
+        raise DamagedImage(
+            f"By its header ({' × '.join(map(str, shape))} voxels) this NIfTI file has {needed:,} bytes, but there are "
+            f"{size:,}: it is damaged or was cut short. Send it again."
+        )
+    return header
+
+
+def _shape_of(header: Any) -> tuple[int, int, int]:
+    """Return the length of the three axes.
+
+    Raises
+    ------
+    NotCt : there are more axes than three, or an axis without a length.
+    """
+    shape = tuple(int(length) for length in header.get_data_shape())
+    if not 2 <= len(shape) or any(length != 1 for length in shape[3:]) or min(shape) < 1:
+        raise NotCt(
+            f"This NIfTI file has the dimensions {' × '.join(map(str, shape))}. Upload one volume of three "
+            "dimensions; of a time series, one point in time."
+        )
+    return shape[0], shape[1], (shape[2] if len(shape) > 2 else 1)
+
+
+class _Stored:
+    """The voxels of a file as they lie there, and how they are turned to be displayed.
+
+    claimed : the header before nibabel mended it, which turns a spacing of 0 into 1.
+    """
+
+    def __init__(self, image: Any, claimed: Any) -> None:
+        shape = _shape_of(claimed)
         # A view of the file, not a copy: slices are read when they are asked for.
-        self.voxels = np.reshape(image.dataobj.get_unscaled(), shape[:3], order="F")
+        self.voxels = np.reshape(image.dataobj.get_unscaled(), shape, order="F")
         self.slope, self.intercept = float(image.dataobj.slope), float(image.dataobj.inter)
         codes = int(image.header["sform_code"]), int(image.header["qform_code"])
         affine = np.asarray(image.affine, np.float64)
         if not np.isfinite(affine).all():
             raise NotCt("The header of this NIfTI file does not say where its voxels lie. Convert it again from DICOM.")
-        self.sides_known = any(codes)
-        self.spacing_known = _is_spacing(affine, image.header)
-        if not self.spacing_known:
-            affine = np.eye(4) if abs(np.linalg.det(affine[:3, :3])) < 1e-9 else affine
-        self.grid = NiftiGrid((shape[0], shape[1], shape[2]), affine, codes)
+        is_space = _spans_space(affine)
+        self.sides_known = any(codes) and is_space
+        self.spacing_known = is_space and _is_spacing(affine, claimed, codes)
+        self.grid = NiftiGrid(shape, affine if is_space else np.eye(4), codes)
+        affine = self.grid.affine
         self._turn = nibabel.orientations.ornt_transform(io_orientation(affine), _DISPLAYED)
 
     @property
@@ -192,7 +233,7 @@ class _Stored:
         """Say what the header leaves unknown."""
         notes = []
         if not self.spacing_known:
-            notes.append("The header does not state the size of a voxel, so nothing is given in millimetres.")
+            notes.append("The header does not state a plausible size of a voxel: nothing is given in millimetres.")
         if not self.sides_known:
             notes.append(
                 "The header does not say which side is which (sform_code and qform_code are 0), so right and left are "
@@ -201,11 +242,17 @@ class _Stored:
         return notes
 
 
-def _is_spacing(affine: NDArray[np.float64], header: Any) -> bool:
-    """Whether the file states the size of a voxel."""
+def _spans_space(affine: NDArray[np.float64]) -> bool:
+    """Whether the three axes go in three directions."""
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
-    zooms = np.asarray(header["pixdim"][1:4], np.float64)
-    return bool(np.isfinite(sizes).all() and (sizes > 1e-6).all() and (zooms > 0.0).all())
+    return bool(sizes.min() > 1e-6 and abs(np.linalg.det(affine[:3, :3] / sizes)) > 0.01)
+
+
+def _is_spacing(affine: NDArray[np.float64], claimed: Any, codes: tuple[int, int]) -> bool:
+    """Whether the file states the size of a voxel, and one that can be."""
+    sizes = np.linalg.norm(affine[:3, :3], axis=0)
+    is_stated = codes[0] > 0 or np.abs(np.asarray(claimed["pixdim"][1:4], np.float64)).min() > 0.0
+    return bool(is_stated and sizes.min() >= PIXEL_MM[0] and sizes.max() <= PIXEL_MM[1])
 
 
 def _read_slice(stored: _Stored, value_range: tuple[float, float], number: int) -> CtSlice:
@@ -227,7 +274,8 @@ def _in_numbers(values: NDArray[np.float32]) -> NDArray[np.float32]:
 def _sentences() -> Iterator[None]:
     """Turn what nibabel raises into our errors. Damaged headers bring it to raise nearly everything there is."""
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             yield
     except GroundglassError:
         raise

@@ -5,13 +5,18 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import dcmread
+from pydicom import Dataset
+from pydicom.pixels.processing import apply_color_lut
 
+from model.decode.apart import Decoder
 from model.decode.ct import CtSlice
-from model.decode.dicom import sentences
+from model.decode.dataset import open_dataset, sentences, syntax_of
 from model.decode.kinds import SourceFile
 from model.decode.picture import check_size
+from model.decode.pixels import refuse_unreadable, stored_pixels
 from model.errors import NotCt
+
+FloatArray = NDArray[np.float32]
 
 NOTE = "Read as a plain picture, as was asked: its values are no Hounsfield units, and its size is unknown."
 
@@ -27,21 +32,28 @@ def decode_plain(source: SourceFile) -> CtSlice:
     ------
     NotCt, DamagedImage, TooLarge, TooSmall : each with a sentence for the sender.
     """
+    opened = open_dataset(source, pixels=True)
+    dataset = opened.dataset
+    if not opened.pixel_bytes:
+        raise NotCt("This DICOM file has no pixels: it is a report or another document. Upload the images.")
     with sentences():
-        dataset = dcmread(source.path, force=True)
-        if "PixelData" not in dataset:
-            raise NotCt("This DICOM file has no pixels: it is a report or another document. Upload the images.")
         check_size(int(dataset.Columns), int(dataset.Rows))
         if int(dataset.get("NumberOfFrames") or 1) != 1:
             raise NotCt("This DICOM file holds several frames. Export the slice alone.")
-        values = np.asarray(dataset.pixel_array, np.float32)
-        if dataset.PhotometricInterpretation == "MONOCHROME1":
-            values = -values
-    return CtSlice(_to_bytes(values), (0.0, 255.0), notes=(NOTE,))
+        refuse_unreadable(dataset)
+        values = stored_pixels(source, syntax_of(dataset), Decoder())
+        return CtSlice(_to_bytes(_looked_up(values, dataset)), (0.0, 255.0), notes=(NOTE,))
 
 
-def _to_bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _looked_up(values: FloatArray, dataset: Dataset) -> FloatArray:
+    """Return gray that counts up, or the colours of a palette."""
+    if dataset.PhotometricInterpretation == "PALETTE COLOR":
+        return np.asarray(apply_color_lut(values.astype(np.uint16), dataset), np.float32)
+    return -values if dataset.PhotometricInterpretation == "MONOCHROME1" else values
+
+
+def _to_bytes(values: FloatArray) -> NDArray[np.uint8]:
     """Return (H, W) uint8 of (H, W) or (H, W, 3) float32."""
     gray = cv2.cvtColor(values, cv2.COLOR_RGB2GRAY) if values.ndim == 3 else values
     low, high = float(gray.min()), float(gray.max())
-    return np.asarray(np.rint(255.0 * (gray - low) / max(high - low, 1.0)), np.uint8)
+    return np.asarray(np.rint(255.0 * (gray - low) / (high - low or 1.0)), np.uint8)

@@ -13,9 +13,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from model.decode.apart import Decoder
 from model.decode.ct import CtSlice, CtVolume, Turn
-from model.decode.dicom import DicomFile, Vector, read_header, read_pixels
-from model.decode.kinds import SourceFile
+from model.decode.dicom import PIXEL_MM, DicomFile, Vector, read_header, read_pixels
+from model.decode.kinds import SourceFile, shown
 from model.errors import InputError, NotCt
 
 AXIAL_WITHIN_DEGREES = 30.0
@@ -31,6 +32,9 @@ MISSING_FROM = 1.5
 
 TILT_FROM_DEGREES = 1.0
 """Gantry tilt from which it is told."""
+
+MAX_REASONS = 5
+"""How many reasons for leaving files out are told."""
 
 STRAY_FROM_MM = 1.0
 """How far slices may lie off the straight line through the first and last of them."""
@@ -59,11 +63,12 @@ def read_series(sources: Iterable[SourceFile]) -> Series:
 
     Raises
     ------
-    InputError : no file is a CT slice; the sentence is that of the first.
+    InputError : no file is a CT slice; the sentence is the one that most of them have in common.
     """
     files, refused = _read_headers(sources)
     if not files:
-        raise next(iter(refused.values()))
+        (usual, _), *_ = Counter(str(exc) for exc in refused.values()).most_common(1)
+        raise next(exc for exc in refused.values() if str(exc) == usual)
     chosen, others = _choose(files)
     ordered, notes = _in_order(chosen)
     turn = _turn(ordered[0].orientation)
@@ -122,17 +127,27 @@ def _left_out(
     if others:
         rest = ", ".join(f"{_title(group[0])} ({len(group)})" for group in others[:5])
         rest += "" if len(others) <= 5 else f" and {len(others) - 5} more"
-        notes.append(f"Of {len(others) + 1} series the largest was read: {_title(chosen[0])} ({len(chosen)} slices). "
+        notes.append(f"Of {len(others) + 1} series the largest was read: {_title(chosen[0])} ({_slices(len(chosen))}). "
                      f"Left out: {rest}.")  # fmt: skip
-    for sentence, count in Counter(str(exc) for exc in refused.values()).items():
-        notes.append(f"{count} {'file was' if count == 1 else 'files were'} left out. {sentence}")
+    reasons = Counter(str(exc) for exc in refused.values()).most_common()
+    for sentence, count in reasons[:MAX_REASONS]:
+        notes.append(f"{_files(count)} left out. {sentence}")
+    if len(reasons) > MAX_REASONS:
+        notes.append(f"{_files(sum(count for _, count in reasons[MAX_REASONS:]))} left out for other reasons.")
     return notes
+
+
+def _slices(count: int) -> str:
+    return f"{count} {'slice' if count == 1 else 'slices'}"
+
+
+def _files(count: int) -> str:
+    return f"{count} {'file was' if count == 1 else 'files were'}"
 
 
 def _title(file: DicomFile) -> str:
     """Return what a series may be called by: its description is written by people and may hold anything."""
-    number = file.text("SeriesNumber")
-    text = "".join(letter for letter in file.text("SeriesDescription") if letter.isprintable())[:40]
+    number, text = shown(file.text("SeriesNumber"), 16), shown(file.text("SeriesDescription"), 40)
     return f"“{text}”" if text else f"series {number}" if number else "a series without a name"
 
 
@@ -195,7 +210,7 @@ def _as_volume(files: Sequence[DicomFile], turn: Turn, notes: Sequence[str]) -> 
     extents, uneven = _extents(files)
     return CtVolume(
         shape=(len(files), height, width),
-        read=partial(_read_slice, files, turn),
+        read=partial(_read_slice, files, turn, Decoder()),
         affine=affine,
         extents_mm=extents,
         sides_known=first.orientation is not None,
@@ -203,8 +218,8 @@ def _as_volume(files: Sequence[DicomFile], turn: Turn, notes: Sequence[str]) -> 
     )
 
 
-def _read_slice(files: Sequence[DicomFile], turn: Turn, number: int) -> CtSlice:
-    stored = read_pixels(files[number])
+def _read_slice(files: Sequence[DicomFile], turn: Turn, decoder: Decoder, number: int) -> CtSlice:
+    stored = read_pixels(files[number], decoder)
     spacing = stored.spacing_mm
     if spacing is not None and turn.transpose:
         spacing = spacing[1], spacing[0]
@@ -232,7 +247,9 @@ def _affine(files: Sequence[DicomFile], turn: Turn) -> NDArray[np.float64] | Non
         affine[:3, 2] = (_known(last.position) - first.position) / (len(files) - 1)
     else:
         normal = np.cross(first.orientation[:3], first.orientation[3:])
-        affine[:3, 2] = normal * np.sign(normal[2]) * (first.number("SliceThickness") or 1.0)
+        thickness = first.number("SliceThickness") or 1.0
+        is_believed = PIXEL_MM[0] <= thickness <= PIXEL_MM[1]
+        affine[:3, 2] = normal * np.sign(normal[2]) * (thickness if is_believed else 1.0)
     return affine
 
 
