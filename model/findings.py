@@ -37,6 +37,7 @@ class Findings:
     highest_probability: float
     lung_area_px: int | None
     lesion_percent_of_lung: float | None
+    hounsfield: bool = False  # whether the slice came in Hounsfield units, not as a picture
     lesion_area_mm2: float | None = None
     lung_area_mm2: float | None = None
     lesion_mean_hu: float | None = None
@@ -92,6 +93,7 @@ def measure(
         highest_probability=float(lesion.max()),
         lung_area_px=lung_area,
         lesion_percent_of_lung=100.0 * area / lung_area if lung_area else None,
+        hounsfield=hounsfield is not None,
         lesion_area_mm2=None if pixel_mm2 is None else area * pixel_mm2,
         lung_area_mm2=None if pixel_mm2 is None or lung_area is None else lung_area * pixel_mm2,
         lesion_mean_hu=None if densities is None else float(densities.mean()),

@@ -77,6 +77,7 @@ class VolumeFindings:
     lesion_mean_hu: float | None
     ground_glass_percent: float | None
     highest_probability: float
+    hounsfield: bool  # whether the volume came in Hounsfield units
     severity_grade: int | None
     severity_span: str | None
     severity_scale: str = SCALE
@@ -184,6 +185,7 @@ def _sum_up(
         lesion_mean_hu=_mean_over_lesions(findings, each, "lesion_mean_hu"),
         ground_glass_percent=_mean_over_lesions(findings, each, "ground_glass_percent"),
         highest_probability=max(item.highest_probability for item in findings),
+        hounsfield=all(item.hounsfield for item in findings),
         severity_grade=None if graded is None else graded.grade,
         severity_span=None if graded is None else graded.span,
     )

@@ -50,6 +50,10 @@ def test_the_result_page_says_what_was_found(client: FlaskClient, phantom: bytes
     assert "not a medical device" in page
 
 
+def test_a_picture_is_told_to_be_one(client: FlaskClient, phantom: bytes) -> None:
+    assert "A picture, not Hounsfield units" in client.get(upload(client, phantom)).text
+
+
 def test_the_figures_are_those_of_the_mask(client: FlaskClient, phantom: bytes) -> None:
     address = upload(client, phantom)
     mask = read_png(client.get(f"{address}/mask.png").data)
