@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,8 +18,9 @@ from numpy.typing import NDArray
 
 from model.decode.archive import unpack_gzip
 from model.decode.ct import CtSlice, CtVolume
-from model.decode.dicom import AIR_AT_MOST_HU, PIXEL_MM
+from model.decode.dicom import AIR_AT_MOST_HU
 from model.decode.kinds import GZIP, NIFTI, SourceFile, kind_of
+from model.decode.nifti_header import claimed_header, class_of, is_spacing, shape_of, spans_space
 from model.decode.picture import check_size
 from model.errors import DamagedImage, GroundglassError, NotAnImage, NotCt
 from model.preprocess import WINDOW_HU
@@ -28,9 +28,6 @@ from model.preprocess import WINDOW_HU
 MAX_SLICES = 3_000
 TISSUE_AT_LEAST_HU = 0.0
 HU_LIMITS = (-32768.0, 32767.0)
-MAX_EXTENSION_MB = 10
-"""How much may lie between the header and the voxels, in millions of bytes."""
-
 LOOKED_AT = 24
 """On how many slices, spread over the volume, the values are held against Hounsfield units."""
 
@@ -78,8 +75,8 @@ def read_nifti(source: SourceFile, folder: Path, *, value_range: tuple[float, fl
     source = _unpacked(source, folder)
     with _sentences():
         # The path is ours and may have no ending, by which nibabel would tell the format.
-        kind = _class_of(source)
-        claimed = _claimed_header(source, kind)
+        kind = class_of(source)
+        claimed = claimed_header(source, kind)
         image: Any = kind.from_file_map(kind.make_file_map({"image": str(source.path)}))
         stored = _Stored(image, claimed)
         check_size(stored.shape_displayed[2], stored.shape_displayed[1])
@@ -108,50 +105,6 @@ def _unpacked(source: SourceFile, folder: Path) -> SourceFile:
     return replace(source, path=unpacked.path)
 
 
-def _class_of(source: SourceFile) -> Any:
-    return nibabel.Nifti2Image if source.head()[4:7] == b"n+2" else nibabel.Nifti1Image
-
-
-def _claimed_header(source: SourceFile, kind: Any) -> Any:
-    """Return the header as it stands, before nibabel mends it, and hold it against the file.
-
-    Raises
-    ------
-    NotCt : it is no volume of gray values. DamagedImage : the file has fewer bytes than the header says.
-    """
-    with source.path.open("rb") as file:
-        header = kind.header_class(file.read(kind.header_class.sizeof_hdr), check=False)
-    shape, dtype = _shape_of(header), header.get_data_dtype()
-    if dtype.kind not in "iuf":
-        values = "colours" if dtype.names else f"{dtype.name} values"
-        raise NotCt(f"This NIfTI file holds {values}, not gray ones. Upload the CT itself.")
-    offset, size = int(header["vox_offset"]), source.path.stat().st_size
-    # nibabel makes room for all that a header claims, and an object of all that lies before the voxels.
-    needed = offset + math.prod(shape) * dtype.itemsize
-    if needed > size or offset > MAX_EXTENSION_MB * 1_000_000:
-        raise DamagedImage(
-            f"By its header ({' × '.join(map(str, shape))} voxels) this NIfTI file has {needed:,} bytes, but there are "
-            f"{size:,}: it is damaged or was cut short. Send it again."
-        )
-    return header
-
-
-def _shape_of(header: Any) -> tuple[int, int, int]:
-    """Return the length of the three axes.
-
-    Raises
-    ------
-    NotCt : there are more axes than three, or an axis without a length.
-    """
-    shape = tuple(int(length) for length in header.get_data_shape())
-    if not 2 <= len(shape) or any(length != 1 for length in shape[3:]) or min(shape) < 1:
-        raise NotCt(
-            f"This NIfTI file has the dimensions {' × '.join(map(str, shape))}. Upload one volume of three "
-            "dimensions; of a time series, one point in time."
-        )
-    return shape[0], shape[1], (shape[2] if len(shape) > 2 else 1)
-
-
 class _Stored:
     """The voxels of a file as they lie there, and how they are turned to be displayed.
 
@@ -159,7 +112,7 @@ class _Stored:
     """
 
     def __init__(self, image: Any, claimed: Any) -> None:
-        shape = _shape_of(claimed)
+        shape = shape_of(claimed)
         # A view of the file, not a copy: slices are read when they are asked for.
         self.voxels = np.reshape(image.dataobj.get_unscaled(), shape, order="F")
         self.slope, self.intercept = float(image.dataobj.slope), float(image.dataobj.inter)
@@ -167,9 +120,9 @@ class _Stored:
         affine = np.asarray(image.affine, np.float64)
         if not np.isfinite(affine).all():
             raise NotCt("The header of this NIfTI file does not say where its voxels lie. Convert it again from DICOM.")
-        is_space = _spans_space(affine)
+        is_space = spans_space(affine)
         self.sides_known = any(codes) and is_space
-        self.spacing_known = is_space and _is_spacing(affine, claimed, codes)
+        self.spacing_known = is_space and is_spacing(affine, claimed, codes)
         self.grid = NiftiGrid(shape, affine if is_space else np.eye(4), codes)
         affine = self.grid.affine
         self._turn = nibabel.orientations.ornt_transform(io_orientation(affine), _DISPLAYED)
@@ -240,19 +193,6 @@ class _Stored:
                 "not told apart and the picture may be mirrored."
             )
         return notes
-
-
-def _spans_space(affine: NDArray[np.float64]) -> bool:
-    """Whether the three axes go in three directions."""
-    sizes = np.linalg.norm(affine[:3, :3], axis=0)
-    return bool(sizes.min() > 1e-6 and abs(np.linalg.det(affine[:3, :3] / sizes)) > 0.01)
-
-
-def _is_spacing(affine: NDArray[np.float64], claimed: Any, codes: tuple[int, int]) -> bool:
-    """Whether the file states the size of a voxel, and one that can be."""
-    sizes = np.linalg.norm(affine[:3, :3], axis=0)
-    is_stated = codes[0] > 0 or np.abs(np.asarray(claimed["pixdim"][1:4], np.float64)).min() > 0.0
-    return bool(is_stated and sizes.min() >= PIXEL_MM[0] and sizes.max() <= PIXEL_MM[1])
 
 
 def _read_slice(stored: _Stored, value_range: tuple[float, float], number: int) -> CtSlice:

@@ -133,8 +133,8 @@ def _too_large_sentence(size: str) -> str:
 def several_pictures(count: int) -> NotAnImage:
     """Return the error of an upload with more than one picture."""
     return NotAnImage(
-        f"{count} pictures were sent. Send one at a time: pictures do not say how they lie above each other. A series is "
-        "read from DICOM files, a zip of them, or NIfTI."
+        f"{count} pictures were sent. Send one at a time: pictures do not say how they lie above each other. A series "
+        "is read from DICOM files, a zip of them, or NIfTI."
     )
 
 

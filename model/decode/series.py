@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from model.decode.apart import Decoder
 from model.decode.ct import CtSlice, CtVolume, Turn
 from model.decode.dicom import PIXEL_MM, DicomFile, Vector, read_header, read_pixels
-from model.decode.kinds import SourceFile, shown
+from model.decode.kinds import SourceFile
+from model.decode.series_notes import left_out, tilt, unknown
 from model.errors import InputError, NotCt
 
 AXIAL_WITHIN_DEGREES = 30.0
@@ -29,15 +30,6 @@ UNEVEN_FROM = 1.1
 """Gaps that are this much larger than the usual one are told as uneven; from 1.5 a slice is missing."""
 
 MISSING_FROM = 1.5
-
-TILT_FROM_DEGREES = 1.0
-"""Gantry tilt from which it is told."""
-
-MAX_REASONS = 5
-"""How many reasons for leaving files out are told."""
-
-STRAY_FROM_MM = 1.0
-"""How far slices may lie off the straight line through the first and last of them."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +64,7 @@ def read_series(sources: Iterable[SourceFile]) -> Series:
     chosen, others = _choose(files)
     ordered, notes = _in_order(chosen)
     turn = _turn(ordered[0].orientation)
-    notes = [*_left_out(chosen, others, refused), *notes]
+    notes = [*left_out(chosen, others, refused), *notes]
     return Series(tuple(ordered), turn, _as_volume(ordered, turn, notes))
 
 
@@ -117,38 +109,6 @@ def _is_axial(file: DicomFile) -> bool:
     rows, columns = file.orientation[:3], file.orientation[3:]
     along = [np.abs(rows[:2]).max(), np.abs(columns[:2]).max(), abs(np.cross(rows, columns)[2])]
     return bool(min(along) >= np.cos(np.radians(AXIAL_WITHIN_DEGREES)))
-
-
-def _left_out(
-    chosen: Sequence[DicomFile], others: Sequence[Sequence[DicomFile]], refused: dict[SourceFile, InputError]
-) -> list[str]:
-    """Say which series was chosen where there were several, and what else was left."""
-    notes = []
-    if others:
-        rest = ", ".join(f"{_title(group[0])} ({len(group)})" for group in others[:5])
-        rest += "" if len(others) <= 5 else f" and {len(others) - 5} more"
-        notes.append(f"Of {len(others) + 1} series the largest was read: {_title(chosen[0])} ({_slices(len(chosen))}). "
-                     f"Left out: {rest}.")  # fmt: skip
-    reasons = Counter(str(exc) for exc in refused.values()).most_common()
-    for sentence, count in reasons[:MAX_REASONS]:
-        notes.append(f"{_files(count)} left out. {sentence}")
-    if len(reasons) > MAX_REASONS:
-        notes.append(f"{_files(sum(count for _, count in reasons[MAX_REASONS:]))} left out for other reasons.")
-    return notes
-
-
-def _slices(count: int) -> str:
-    return f"{count} {'slice' if count == 1 else 'slices'}"
-
-
-def _files(count: int) -> str:
-    return f"{count} {'file was' if count == 1 else 'files were'}"
-
-
-def _title(file: DicomFile) -> str:
-    """Return what a series may be called by: its description is written by people and may hold anything."""
-    number, text = shown(file.text("SeriesNumber"), 16), shown(file.text("SeriesDescription"), 40)
-    return f"“{text}”" if text else f"series {number}" if number else "a series without a name"
 
 
 def _in_order(files: Sequence[DicomFile]) -> tuple[list[DicomFile], list[str]]:
@@ -214,7 +174,7 @@ def _as_volume(files: Sequence[DicomFile], turn: Turn, notes: Sequence[str]) -> 
         affine=affine,
         extents_mm=extents,
         sides_known=first.orientation is not None,
-        notes=tuple([*notes, *uneven, *_tilt(files), *_unknown(first)]),
+        notes=tuple([*notes, *uneven, *_tilted(files), *unknown(first)]),
     )
 
 
@@ -253,6 +213,12 @@ def _affine(files: Sequence[DicomFile], turn: Turn) -> NDArray[np.float64] | Non
     return affine
 
 
+def _tilted(files: Sequence[DicomFile]) -> list[str]:
+    if len(files) < 2:
+        return []
+    return tilt(np.array([_known(file.position) for file in files]), _known(files[0].orientation))
+
+
 def _extents(files: Sequence[DicomFile]) -> tuple[tuple[float, ...] | None, list[str]]:
     """Return what each slice stands for in mm, half the way to either neighbour, and notes on uneven gaps.
 
@@ -276,35 +242,3 @@ def _extents(files: Sequence[DicomFile]) -> tuple[tuple[float, ...] | None, list
         )
     halves = np.concatenate([[gaps[0]], gaps, [gaps[-1]]]) / 2.0
     return tuple(float(extent) for extent in halves[:-1] + halves[1:]), notes
-
-
-def _tilt(files: Sequence[DicomFile]) -> list[str]:
-    """Say where the slices do not lie straight above each other."""
-    if len(files) < 2:
-        return []
-    positions = np.array([_known(file.position) for file in files])
-    orientation = _known(files[0].orientation)
-    normal = np.cross(orientation[:3], orientation[3:])
-    way = positions[-1] - positions[0]
-    notes = []
-    degrees = float(np.degrees(np.arccos(np.clip(abs(way @ normal) / np.linalg.norm(way), 0.0, 1.0))))
-    if degrees >= TILT_FROM_DEGREES:
-        notes.append(
-            f"The gantry was tilted by {degrees:.0f} degrees. Volumes are right; the NIfTI files hold the tilt as a "
-            "shear, which not every viewer shows."
-        )
-    shares = (positions - positions[0]) @ way / (way @ way)
-    stray = np.linalg.norm(positions - positions[0] - np.outer(shares, way), axis=1).max()
-    if stray > STRAY_FROM_MM:
-        notes.append(f"The slices do not lie in a line: one is {stray:.1f} mm aside.")
-    return notes
-
-
-def _unknown(file: DicomFile) -> list[str]:
-    """Say what cannot be told for want of a header."""
-    notes = []
-    if file.spacing_mm is None:
-        notes.append("The header does not state the pixel spacing, so nothing is given in millimetres.")
-    if file.orientation is None:
-        notes.append("The header does not state the orientation, so right and left are not told apart.")
-    return notes

@@ -1,0 +1,84 @@
+"""What is told of a series: what was left out beside it, and what is odd about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from model.decode.dicom import DicomFile, Vector
+from model.decode.kinds import SourceFile, shown
+from model.errors import InputError
+
+TILT_FROM_DEGREES = 1.0
+"""Gantry tilt from which it is told."""
+
+MAX_REASONS = 5
+"""How many reasons for leaving files out are told."""
+
+STRAY_FROM_MM = 1.0
+"""How far slices may lie off the straight line through the first and last of them."""
+
+
+def left_out(
+    chosen: Sequence[DicomFile], others: Sequence[Sequence[DicomFile]], refused: dict[SourceFile, InputError]
+) -> list[str]:
+    """Say which series was chosen where there were several, and what else was left."""
+    notes = []
+    if others:
+        rest = ", ".join(f"{_title(group[0])} ({len(group)})" for group in others[:5])
+        rest += "" if len(others) <= 5 else f" and {len(others) - 5} more"
+        notes.append(f"Of {len(others) + 1} series the largest was read: {_title(chosen[0])} ({_slices(len(chosen))}). "
+                     f"Left out: {rest}.")  # fmt: skip
+    reasons = Counter(str(exc) for exc in refused.values()).most_common()
+    for sentence, count in reasons[:MAX_REASONS]:
+        notes.append(f"{_files(count)} left out. {sentence}")
+    if len(reasons) > MAX_REASONS:
+        notes.append(f"{_files(sum(count for _, count in reasons[MAX_REASONS:]))} left out for other reasons.")
+    return notes
+
+
+def _slices(count: int) -> str:
+    return f"{count} {'slice' if count == 1 else 'slices'}"
+
+
+def _files(count: int) -> str:
+    return f"{count} {'file was' if count == 1 else 'files were'}"
+
+
+def _title(file: DicomFile) -> str:
+    """Return what a series may be called by: its description is written by people and may hold anything."""
+    number, text = shown(file.text("SeriesNumber"), 16), shown(file.text("SeriesDescription"), 40)
+    return f"“{text}”" if text else f"series {number}" if number else "a series without a name"
+
+
+def tilt(positions: Vector, orientation: Vector) -> list[str]:
+    """Say where slices do not lie straight above each other.
+
+    positions : (slices, 3) in mm, of two slices or more. orientation : (6,), see `DicomFile`.
+    """
+    normal = np.cross(orientation[:3], orientation[3:])
+    way = positions[-1] - positions[0]
+    notes = []
+    degrees = float(np.degrees(np.arccos(np.clip(abs(way @ normal) / np.linalg.norm(way), 0.0, 1.0))))
+    if degrees >= TILT_FROM_DEGREES:
+        notes.append(
+            f"The gantry was tilted by {degrees:.0f} degrees. Volumes are right; the NIfTI files hold the tilt as a "
+            "shear, which not every viewer shows."
+        )
+    shares = (positions - positions[0]) @ way / (way @ way)
+    stray = np.linalg.norm(positions - positions[0] - np.outer(shares, way), axis=1).max()
+    if stray > STRAY_FROM_MM:
+        notes.append(f"The slices do not lie in a line: one is {stray:.1f} mm aside.")
+    return notes
+
+
+def unknown(file: DicomFile) -> list[str]:
+    """Say what cannot be told for want of a header."""
+    notes = []
+    if file.spacing_mm is None:
+        notes.append("The header does not state the pixel spacing, so nothing is given in millimetres.")
+    if file.orientation is None:
+        notes.append("The header does not state the orientation, so right and left are not told apart.")
+    return notes
