@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import io
 import stat
 import zipfile
@@ -9,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from model.decode.archive import unpack_zip
 from model.decode.ct import CtSlice, CtVolume
+from model.decode.kinds import SourceFile
 from model.decode.study import VolumeStudy
 from model.errors import DamagedImage, InputError, NotAnImage, StorageError, TooLarge
 from model.phantom import phantom_png
@@ -64,8 +67,6 @@ def test_of_all_that_lies_in_a_zip_file_the_largest_series_is_read(tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
 def test_a_volume_is_read_from_a_zip_file(name: str, tmp_path: Path) -> None:
-    import gzip
-
     content = gzip.compress(nifti_bytes()) if name.endswith("gz") else nifti_bytes()
     volume = volume_of(tmp_path, zip_bytes({"notes.txt": b"Notes", name: content}))
     assert_is_phantom(volume)
@@ -211,9 +212,6 @@ def test_a_full_disk_is_not_blamed_on_the_file(tmp_path: Path, monkeypatch: pyte
     folder = tmp_path / "upload"
     folder.mkdir()
     (folder / "a").write_bytes(contents)
-    from model.decode.archive import unpack_zip
-    from model.decode.kinds import SourceFile
-
     monkeypatch.setattr(Path, "open", open_)
     with pytest.raises(StorageError, match="no room left"):
         unpack_zip(SourceFile(folder / "a", "a.zip"), tmp_path)
