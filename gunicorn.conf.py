@@ -41,5 +41,9 @@ errorlog = "-"
 
 
 def on_exit(server: Any) -> None:
-    """Delete every result when the server stops: nobody can look at them, and no one would delete them later."""
-    ResultStore.from_settings(settings).clear()
+    """Delete every result when the server stops: nobody can look at them, and no one would delete them later.
+
+    With a queue in Redis other servers and workers share the folder; then results wait for their time to be over.
+    """
+    if not settings.redis_url:
+        ResultStore.from_settings(settings).clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 import time
 from http import HTTPStatus
 from pathlib import Path
@@ -16,10 +17,11 @@ from model.errors import InvalidOption, StorageError
 from model.export.names import MASK, MONTAGE, NOTICE, PROBABILITY
 from model.overlay import PICTURES, render_pictures
 from model.segment import Segmentation, segment, segment_slice
-from webapp.jobs import DONE, FAILED, Order
+from webapp.jobs import Order
 from webapp.queueing import current_queue
 from webapp.requests import SWITCHES, Upload, read_order, read_switch, read_upload
 from webapp.segmenter import current_engine
+from webapp.status import DONE, FAILED
 from webapp.volumes import describe, error_of, file
 
 blueprint = Blueprint("api", __name__)
@@ -30,6 +32,12 @@ FILE_OF_OUTPUT = {"overlay": MONTAGE, "mask": MASK, "probability": PROBABILITY}
 """What a volume answers with where a slice answers with a picture."""
 
 _LOOK_EVERY_S = 0.2
+
+WAIT_AT_MOST_S = 600.0
+"""After this a client that waits is told where its job is, as if it had not asked to wait."""
+
+# Each that waits holds one of the four threads of its process: half of them stay free for everybody else.
+_waiters = threading.BoundedSemaphore(2)
 
 
 @blueprint.post("/predict")
@@ -68,8 +76,16 @@ def _read_slice(upload: Upload, order: Order) -> Segmentation | None:
 def _queue(upload: Upload, order: Order, output: str, *, wait: bool) -> Response:
     """Take a volume in; answer with its job or, where the client waits, with what it asked for."""
     result_id = current_queue().submit(order, upload.save)
-    if wait:
-        return _finished(result_id, output)
+    if wait and _waiters.acquire(blocking=False):
+        try:
+            return _finished(result_id, output)
+        finally:
+            _waiters.release()
+    return _accepted(result_id)
+
+
+def _accepted(result_id: str) -> Response:
+    """Answer with the address of a job."""
     status = current_queue().store.status(result_id)
     response = make_response(describe(result_id, status) if status else {}, HTTPStatus.ACCEPTED)
     response.headers["Location"] = url_for("volumes.job", result_id=result_id)
@@ -78,6 +94,7 @@ def _queue(upload: Upload, order: Order, output: str, *, wait: bool) -> Response
 
 def _finished(result_id: str, output: str) -> Response:
     """Wait until a job is finished, and answer with what was asked for; raises what it failed with."""
+    until = time.monotonic() + WAIT_AT_MOST_S
     while True:
         status = current_queue().store.status(result_id)
         if status is None:
@@ -86,6 +103,8 @@ def _finished(result_id: str, output: str) -> Response:
             raise error_of(status)
         if status.state == DONE:
             break
+        if time.monotonic() > until:
+            return _accepted(result_id)
         time.sleep(_LOOK_EVERY_S)
     if output == "json":
         return make_response(describe(result_id, status))

@@ -5,24 +5,19 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from model.errors import Busy, StorageError
+from model.errors import Busy
 from webapp.results import ResultStore
+from webapp.status import QUEUED, WORKING, Status, begin, read_status, told_as_failed, write_status
 
 UPLOAD, SLICES, FILES = "upload", "slices", "files"
-QUEUED, WORKING, DONE, FAILED = "queued", "working", "done", "failed"
-
-STALLED_AFTER_S = 180.0
-"""A job in work that says nothing for so long has lost its process. A slice takes seconds even by four looks."""
-
-_ORDER, _STATUS, _CLAIMED, _LOCK = "order.json", "status.json", "claimed", ".lock"
+_ORDER, _LOCK = "order.json", ".lock"
 
 
 @dataclass(frozen=True)
@@ -35,32 +30,6 @@ class Order:
     quality: bool
     as_picture: bool
     patient: bool  # whether the report names the patient
-
-
-@dataclass(frozen=True)
-class Status:
-    """Where a job stands; times in seconds since the epoch."""
-
-    state: str
-    done: int = 0
-    of: int | None = None  # None until the volume is opened
-    created: float = 0.0
-    started: float | None = None
-    updated: float = 0.0
-    error: str | None = None  # the class of the error, for its HTTP status
-    sentence: str | None = None  # what is told of it
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more will happen."""
-        return self.state in (DONE, FAILED)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Return how long the rest will take at the pace so far; None where that is unknown yet."""
-        if self.state != WORKING or self.started is None or not self.done or self.of is None:
-            return None
-        return (self.updated - self.started) / self.done * (self.of - self.done)
 
 
 class JobStore:
@@ -84,7 +53,7 @@ class JobStore:
                 self.refuse_if_full()
             save(draft / UPLOAD)
             (draft / _ORDER).write_text(json.dumps(asdict(order)), encoding="utf-8")
-            _write(draft, Status(QUEUED, created=time.time(), updated=time.time()))
+            write_status(draft, Status(QUEUED, created=time.time(), updated=time.time()))
         return result_id
 
     def forget(self, result_id: str) -> None:
@@ -104,8 +73,8 @@ class JobStore:
         if folder is None:
             return None
         with contextlib.suppress(FileNotFoundError):
-            status = Status(**json.loads((folder / _STATUS).read_text(encoding="utf-8")))
-            return _stalled(status) if _is_stalled(status) else status
+            status = read_status(folder)
+            return told_as_failed(status) if status.is_stalled else status
         return None
 
     def place(self, result_id: str) -> int:
@@ -127,11 +96,11 @@ class JobStore:
     def claim(self, *, at_most: int) -> Path | None:
         """Take the oldest job that waits, unless so many are in work already; return its folder."""
         with self._one_at_a_time():
-            waiting = self.waiting()
-            if not waiting or self.in_work() >= at_most:
+            if self.in_work() >= at_most:
                 return None
-            folder = self._results.folder_of(waiting[0])
-            return folder if folder is not None and begin(folder) else None
+            folders = [self._results.folder_of(result_id) for result_id in self.waiting()]
+            # One that cannot be taken, because it was taken half, must not hold up those behind it.
+            return next((folder for folder in folders if folder is not None and begin(folder)), None)
 
     @contextlib.contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
@@ -141,58 +110,10 @@ class JobStore:
             yield
 
 
-def begin(folder: Path) -> bool:
-    """Mark a job as being in work; return whether it was free to be taken."""
-    try:
-        # Exclusive creation holds on shared file systems too, where locks may not.
-        (folder / _CLAIMED).touch(exist_ok=False)
-    except FileExistsError:
-        return False
-    now = time.time()
-    _write(folder, replace(read_status(folder), state=WORKING, started=now, updated=now))
-    return True
-
-
 def read_order(folder: Path) -> Order:
     """Return what is to be done in a job's folder."""
     content: Mapping[str, Any] = json.loads((folder / _ORDER).read_text(encoding="utf-8"))
     return Order(**{**content, "names": tuple(content["names"])})
-
-
-def read_status(folder: Path) -> Status:
-    """Return what a job's folder says of where it stands."""
-    return Status(**json.loads((folder / _STATUS).read_text(encoding="utf-8")))
-
-
-def report(folder: Path, done: int, of: int) -> None:
-    """Say how many slices are done."""
-    _write(folder, replace(read_status(folder), done=done, of=of, updated=time.time()))
-
-
-def finish(folder: Path) -> None:
-    """Say that a job is done."""
-    _write(folder, replace(read_status(folder), state=DONE, updated=time.time()))
-
-
-def fail(folder: Path, error: str, sentence: str) -> None:
-    """Say that a job failed, and why."""
-    _write(folder, replace(read_status(folder), state=FAILED, updated=time.time(), error=error, sentence=sentence))
-
-
-def _write(folder: Path, status: Status) -> None:
-    draft = folder / f"{_STATUS}.{os.getpid()}"
-    draft.write_text(json.dumps(asdict(status)), encoding="utf-8")
-    # Readers find the old status or the new one, never half of one. The folder's own time is that of its last news.
-    draft.replace(folder / _STATUS)
-
-
-def _is_stalled(status: Status) -> bool:
-    return status.state == WORKING and time.time() - status.updated > STALLED_AFTER_S
-
-
-def _stalled(status: Status) -> Status:
-    sentence = "The server stopped while it read this volume. Upload it again."
-    return replace(status, state=FAILED, error=StorageError.__name__, sentence=sentence)
 
 
 def upload_names(names: Sequence[str]) -> list[str]:

@@ -12,11 +12,11 @@ from model.export.names import NOTICE
 from model.segment import segment
 from webapp import words
 from webapp.errors import wants_page
-from webapp.jobs import FAILED
 from webapp.queueing import current_queue
 from webapp.requests import current_settings, read_order, read_upload
 from webapp.results import current_results
 from webapp.segmenter import current_engine
+from webapp.status import FAILED
 from webapp.volumes import error_of, progress_page, volume_page
 from webapp.work import picture_result
 

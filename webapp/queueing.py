@@ -11,7 +11,7 @@ from typing import Protocol
 
 from flask import current_app
 
-from model.errors import Busy, StorageError, WeightsError
+from model.errors import Busy, StorageError
 from webapp.jobs import JobStore, Order
 from webapp.results import ResultStore
 from webapp.segmenter import Segmenter
@@ -50,10 +50,12 @@ class EmbeddedQueue:
 
     def work_once(self) -> bool:
         """Do the oldest job that waits; return whether there was one."""
+        # First, so that no job is claimed that cannot be done.
+        engine = self._segmenter.engine()
         folder = self.store.claim(at_most=os.cpu_count() or 1)
         if folder is None:
             return False
-        work(folder, self._segmenter.engine())
+        work(folder, engine)
         return True
 
     def start(self) -> None:
@@ -67,7 +69,8 @@ class EmbeddedQueue:
                 if not self.work_once():
                     self._news.wait(_LOOK_EVERY_S)
                     self._news.clear()
-            except (StorageError, WeightsError):
+            except Exception:
+                # Without this thread every volume would wait for ever.
                 log.exception("waiting volumes cannot be read")
                 self._news.wait(10 * _LOOK_EVERY_S)
 
@@ -117,7 +120,7 @@ def make_queue(settings: Settings, results: ResultStore, segmenter: Segmenter) -
     if settings.redis_url:
         # Redis counts those that wait; here they are only kept.
         return RedisQueue(JobStore(results, longest_queue=10_000), settings)
-    return EmbeddedQueue(JobStore(results, longest_queue=settings.queue + 1), segmenter)
+    return EmbeddedQueue(JobStore(results, longest_queue=max(1, settings.queue)), segmenter)
 
 
 def start_working(queue: Queue) -> None:

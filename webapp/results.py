@@ -10,7 +10,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from flask import current_app
 
 from model.errors import StorageError
 from webapp.settings import Settings
+from webapp.status import is_waited_for
 
 log = logging.getLogger(__name__)
 
@@ -29,17 +30,23 @@ _DRAFT = ".draft-"
 _DETAILS = "details.json"
 
 
+def _never(folder: Path) -> bool:
+    return False
+
+
 class ResultStore:
     """Results of one server in one folder; a result's name is its id, 128 random bits in hexadecimal."""
 
-    def __init__(self, folder: Path, *, lifetime_s: float) -> None:
+    def __init__(self, folder: Path, *, lifetime_s: float, is_needed: Callable[[Path], bool] = _never) -> None:
+        """Keep results in a folder; an old one is not deleted while `is_needed` says so of it."""
         self._folder = folder.absolute()
         self.lifetime_s = lifetime_s
+        self._is_needed = is_needed
 
     @classmethod
     def from_settings(cls, settings: Settings) -> ResultStore:
         """Return the store that the settings name."""
-        return cls(settings.results, lifetime_s=60 * settings.result_minutes)
+        return cls(settings.results, lifetime_s=60 * settings.result_minutes, is_needed=is_waited_for)
 
     def save(self, details: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
         """Keep a result and return its id; it appears whole or not at all.
@@ -138,9 +145,10 @@ class ResultStore:
 
     def _is_expired(self, folder: Path) -> bool:
         try:
-            return time.time() - folder.stat().st_mtime > self.lifetime_s
+            is_old = time.time() - folder.stat().st_mtime > self.lifetime_s
         except (FileNotFoundError, NotADirectoryError):
             return True
+        return is_old and not self._is_needed(folder)
 
 
 def write_result(folder: Path, details: Mapping[str, Any], pictures: Mapping[str, bytes]) -> None:

@@ -12,10 +12,11 @@ from model.export.names import NOTICE
 from model.overlay import encode_png, overlay
 from model.volume.files import SliceFiles
 from webapp import words
-from webapp.jobs import FILES, SLICES, Status
+from webapp.jobs import FILES, SLICES
 from webapp.queueing import current_queue
 from webapp.requests import read_number
 from webapp.results import current_results
+from webapp.status import Status
 
 blueprint = Blueprint("volumes", __name__)
 

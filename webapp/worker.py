@@ -14,11 +14,11 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 
-from webapp.jobs import begin
 from webapp.queueing import REDIS_QUEUE
 from webapp.results import ResultStore
 from webapp.segmenter import Segmenter
 from webapp.settings import Settings, read_settings
+from webapp.status import begin
 from webapp.work import work
 
 log = logging.getLogger(__name__)

@@ -7,6 +7,9 @@ import gzip
 import io
 import json
 import re
+import shutil
+import time
+from pathlib import Path
 from typing import Any
 
 import nibabel
@@ -16,11 +19,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
+from app import create_app
 from model.phantom import phantom_png
 from tests.webapp.forms import BROWSER, upload
 from tests.webapp.scans import SIDE, nifti, zipped
-from webapp import jobs
 from webapp.queueing import EXTENSION, EmbeddedQueue
+from webapp.status import Report, read_status
 
 SLICES = ("many", "one", "none")
 
@@ -46,8 +50,6 @@ def volume() -> bytes:
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory, volume: bytes) -> tuple[FlaskClient, str]:
     """A client, and the address of a volume that was read."""
-    from app import create_app
-
     app = create_app({"results": tmp_path_factory.mktemp("done") / "results"})
     client = app.test_client()
     address = upload(client, gzip.compress(volume), name="scan.nii.gz")
@@ -83,12 +85,12 @@ def test_progress_is_told_slice_by_slice(app: Flask, volume: bytes, monkeypatch:
     address = upload(client, volume, name="scan.nii")
     seen: list[dict[str, Any] | None] = []
 
-    def report(folder: object, done: int, of: int) -> None:
-        original(folder, done, of)  # type: ignore[arg-type]
+    def progress(report: Report, done: int, of: int) -> None:
+        original(report, done, of)
         seen.append(client.get(address.replace("results", "jobs")).json)
 
-    original = jobs.report
-    monkeypatch.setattr("webapp.work.report", report)
+    original = Report.progress
+    monkeypatch.setattr(Report, "progress", progress)
     queue_of(app).work_once()
     assert [(status["slices_done"], status["slices"], status["state"]) for status in seen if status] == [
         (1, 3, "working"),
@@ -211,7 +213,7 @@ def test_a_job_that_lost_its_process_is_told_as_failed(
     address = upload(client, volume, name="scan.nii")
     assert queue_of(app).store.claim(at_most=1) is not None
     assert client.get(address).status_code == 200
-    monkeypatch.setattr("webapp.jobs.STALLED_AFTER_S", -1.0)
+    monkeypatch.setattr("webapp.status.STALLED_AFTER_S", -1.0)
     page = client.get(address, headers=BROWSER)
     assert page.status_code == 503
     assert "Upload it again" in page.text
@@ -233,6 +235,51 @@ def test_an_unexpected_failure_ends_the_job_too(app: Flask, volume: bytes, monke
     monkeypatch.setattr("webapp.work.segment_volume", lambda *_, **__: 1 / 0)
     queue_of(app).work_once()
     assert "Something went wrong in the server" in client.get(address, headers=BROWSER).text
+
+
+def test_a_job_taken_half_does_not_hold_up_the_next(app: Flask, volume: bytes) -> None:
+    stuck, other = (upload(app.test_client(), volume, name=name) for name in ("a.nii", "b.nii"))
+    folder = app.extensions["groundglass-settings"].results
+    (folder / stuck.rsplit("/", 1)[-1] / "claimed").touch()
+    assert queue_of(app).work_once()
+    assert "of the lung" in app.test_client().get(other).text
+
+
+def test_a_job_whose_folder_is_deleted_harms_nothing(
+    app: Flask, volume: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(app.test_client(), volume, name="a.nii")
+    folder = app.extensions["groundglass-settings"].results
+
+    def vanish(report: Report, done: int, of: int) -> None:
+        for job in folder.glob("[0-9a-f]*"):
+            shutil.rmtree(job)
+
+    monkeypatch.setattr(Report, "progress", vanish)
+    assert queue_of(app).work_once()
+    assert list(folder.glob("[0-9a-f]*")) == []
+
+
+def test_what_waits_or_is_in_work_is_not_swept_however_old(tmp_path: Path, volume: bytes) -> None:
+    app = create_app({"results": tmp_path / "results", "result_minutes": 0.0001})
+    client = app.test_client()
+    upload(client, volume, name="a.nii")
+    waiting = upload(client, volume, name="b.nii")
+    assert queue_of(app).store.claim(at_most=1) is not None
+    time.sleep(0.05)
+    assert app.extensions["groundglass-results"].sweep() == 0
+    assert "Next in the queue." in client.get(waiting).text
+
+
+def test_the_heart_of_a_job_beats(app: Flask, volume: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload(app.test_client(), volume, name="a.nii")
+    folder = queue_of(app).store.claim(at_most=1)
+    assert folder is not None
+    before = read_status(folder).updated
+    monkeypatch.setattr("webapp.status.BEAT_S", 0.01)
+    with Report(folder).beating():
+        time.sleep(0.2)
+    assert read_status(folder).updated > before
 
 
 def test_an_unknown_job_is_not_found(client: FlaskClient) -> None:
