@@ -21,7 +21,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _segment(options: argparse.Namespace) -> int:
     from model.batch import Options, run  # Here, so that --help does not wait for OpenCV and the engine.
 
-    how = Options(threshold=options.threshold, quality=options.quality, as_picture=options.as_picture)
+    how = Options(
+        threshold=options.threshold,
+        quality=options.quality,
+        as_picture=options.as_picture,
+        patient=options.patient_name,
+    )
     return run(options.inputs, out=options.out, options=how, weights=options.weights)
 
 
@@ -70,6 +75,7 @@ def _add_segment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     segment.add_argument(
         "--as-picture", action="store_true", help="read single DICOM files as plain pictures, secondary captures too"
     )
+    segment.add_argument("--patient-name", action="store_true", help="print the patient's name in the PDF report")
     segment.add_argument(
         "--weights",
         type=Path,

@@ -17,7 +17,7 @@ from model.decode.study import VolumeStudy, open_study
 from model.engine import SHIPPED_WEIGHTS, Engine, Identity
 from model.ensemble import load_ensemble
 from model.errors import GroundglassError, MissingFile, TooLarge
-from model.export.folder import write_all
+from model.export.folder import with_file_notes, write_all
 from model.inputs import SUFFIXES, Input, find_inputs
 from model.overlay import encode_png, overlay, render_pictures
 from model.segment import segment_slice
@@ -29,11 +29,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Options:
-    """How inputs are read: the threshold, whether several looks are averaged, DICOM files as plain pictures."""
+    """How inputs are read: the threshold, whether several looks are averaged, DICOM files as plain pictures,
+    reports with the patient's name."""
 
     threshold: float
     quality: bool = False
     as_picture: bool = False
+    patient: bool = False
 
 
 def run(inputs: Sequence[Path], *, out: Path, options: Options, weights: Sequence[Path] = ()) -> int:
@@ -99,7 +101,8 @@ class _Batch:
             study.volume, self._engine, scratch / "slices", threshold=how.threshold, quality=how.quality
         )
         folder = self._out / given.name
-        write_all(segmentation, study, folder)
+        segmentation = with_file_notes(segmentation, study)
+        write_all(segmentation, study, folder, name_patient=how.patient)
         _write_overlays(segmentation, folder / "overlay")
         row = segmentation.measured.findings.as_row()
         self._volumes.add(self._row(given, row, segmentation.model, segmentation.notes))

@@ -50,11 +50,15 @@ function show(wanted) {
   preload(number + step);
 }
 
-const keys = {
-  ArrowUp: () => number + 1,
+// On the whole page two keys; the others scroll it, unless the pictures or the slider have the focus.
+const keysAnywhere = {
   ArrowRight: () => number + 1,
-  ArrowDown: () => number - 1,
   ArrowLeft: () => number - 1,
+};
+const keys = {
+  ...keysAnywhere,
+  ArrowUp: () => number + 1,
+  ArrowDown: () => number - 1,
   PageUp: () => number + 10,
   PageDown: () => number - 10,
   Home: () => 1,
@@ -63,27 +67,41 @@ const keys = {
 
 document.addEventListener("keydown", (event) => {
   const isField = event.target instanceof HTMLInputElement && event.target.type === "number";
-  const isElsewhere = event.target instanceof Element && event.target.closest(".scroll");
-  if (event.ctrlKey || event.metaKey || event.altKey || isField || isElsewhere || !(event.key in keys)) return;
+  const isViewer = event.target === slider || event.target === pictures;
+  const known = isViewer ? keys : keysAnywhere;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey || isField || !(event.key in known)) return;
   event.preventDefault();
-  show(keys[event.key]());
+  show(known[event.key]());
 });
 
-document.getElementById("pictures").addEventListener(
+const pictures = document.getElementById("pictures");
+pictures.tabIndex = 0;
+let wheeled = 0;
+pictures.addEventListener(
   "wheel",
   (event) => {
     if (event.ctrlKey) return;
     event.preventDefault();
-    show(number - Math.sign(event.deltaY));
+    // A notch of a wheel is about 100; a trackpad sends many small steps.
+    wheeled += event.deltaMode === 0 ? event.deltaY : 100 * Math.sign(event.deltaY);
+    const steps = Math.trunc(wheeled / 50);
+    if (steps === 0) return;
+    wheeled = 0;
+    show(number - Math.sign(steps));
   },
   { passive: false },
 );
 
 slider.addEventListener("input", () => show(Number(slider.value)));
-field.addEventListener("change", () => show(Number(field.value)));
+function showTyped() {
+  if (field.value !== "") show(Number(field.value));
+  field.value = String(number);
+}
+
+field.addEventListener("change", showTyped);
 document.getElementById("stepper").addEventListener("submit", (event) => {
   event.preventDefault();
-  show(Number(field.value));
+  showTyped();
 });
 for (const link of document.querySelectorAll("#stepper a")) {
   const step = link === document.querySelector("#stepper a") ? -1 : 1;

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from model.export import names
+from model.export.lines import percent as percent
 
 FILE_LABELS = {
     names.REPORT: "Report, PDF",
@@ -35,19 +36,6 @@ def summary(measurements: dict[str, float | int | None]) -> str:
     return f"Lesions cover {percent(share)} of the visible lung in {places}."
 
 
-def volume_summary(volume: Mapping[str, Any]) -> str:
-    """Return the finding of a volume as one sentence.
-
-    volume : as `model.volume.findings.VolumeFindings.as_dict` gives it.
-    """
-    if not volume["lesion_voxels"]:
-        return "No lesion found at this threshold."
-    share, ml = volume["lesion_percent_of_lung"], volume["lesion_ml"]
-    if share is None:
-        return f"Lesions show in {volume['slices_with_lesion']} of {volume['slice_count']} slices."
-    return f"Lesions take {percent(share)} of both lungs{'' if ml is None else f', {count(ml)} ml'}."
-
-
 def slice_summary(row: Mapping[str, Any]) -> str:
     """Return what one slice of a volume shows.
 
@@ -56,8 +44,12 @@ def slice_summary(row: Mapping[str, Any]) -> str:
     area, share = row["lesion_area_mm2"], row["lesion_percent_of_lung"]
     if not row["lesion_area_px"]:
         return "No lesion in this slice."
-    size = f"{count(row['lesion_area_px'])} px" if area is None else f"{area / 100.0:.1f} cm²"
+    size = f"{count(row['lesion_area_px'])} px" if area is None else _square_centimetres(area / 100.0)
     return f"{size} of lesion" + ("." if share is None else f", {percent(share)} of the lung in this slice.")
+
+
+def _square_centimetres(area: float) -> str:
+    return "less than 0.1 cm²" if area < 0.05 else f"{area:.1f} cm²"
 
 
 def chart(rows: Sequence[Mapping[str, Any]]) -> list[float]:
@@ -80,19 +72,6 @@ def duration(seconds: float) -> str:
         return f"about {max(5, 5 * round(seconds / 5.0))} seconds"
     minutes = math.ceil(seconds / 60.0)
     return f"about {minutes} {'minute' if minutes == 1 else 'minutes'}"
-
-
-def percent(value: float | int | None) -> str:
-    """Return a share of 0 ... 100 with one decimal; what rounds to nothing but is not is said to be less.
-
-    >>> percent(12.36), percent(0.0), percent(0.01)
-    ('12.4 %', '0.0 %', 'less than 0.1 %')
-    """
-    if value is None:
-        return "unknown"
-    if 0.0 < value < 0.05:
-        return "less than 0.1 %"
-    return f"{value:.1f} %"
 
 
 def probability(value: float) -> str:

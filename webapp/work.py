@@ -12,8 +12,8 @@ from model.decode.kinds import SourceFile
 from model.decode.study import Study, VolumeStudy, open_study
 from model.engine import Engine
 from model.errors import GroundglassError, StorageError
-from model.export.folder import write_all
-from model.export.pdf import lines
+from model.export.folder import with_file_notes, write_all
+from model.export.lines import lines, summary
 from model.export.tables import measurements
 from model.overlay import original_png, render_pictures
 from model.segment import Segmentation, segment_slice
@@ -87,6 +87,7 @@ def _read_volume(study: VolumeStudy, order: Order, folder: Path, engine: Engine,
         quality=order.quality,
         progress=news.progress,
     )
+    segmentation = with_file_notes(segmentation, study)
     names = write_all(segmentation, study, folder / FILES, name_patient=order.patient)
     details = {
         "name": order.shown_name,
@@ -94,6 +95,7 @@ def _read_volume(study: VolumeStudy, order: Order, folder: Path, engine: Engine,
         "patient": order.patient,
         "shape": study.volume.shape,
         "lines": lines(segmentation.measured.findings),
+        "summary": summary(segmentation.measured.findings),
         **measurements(segmentation),
     }
     write_result(folder, details, {})

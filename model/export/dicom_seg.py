@@ -47,6 +47,12 @@ def is_possible(series: Series) -> bool:
     return series.volume.affine is not None
 
 
+def is_linked(series: Series) -> bool:
+    """Whether study, series and slices have valid identifiers, by which viewers find what a SEG belongs to."""
+    names = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+    return all(UID(file.text(name)).is_valid for file in series.files for name in names)
+
+
 def write_seg(series: Series, files: SliceFiles, path: Path, *, threshold: float, model: Identity) -> None:
     """Write the mask as a binary DICOM SEG with one segment.
 

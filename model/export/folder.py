@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from model.decode.nifti import NiftiGrid
 from model.decode.patient import patient_name
-from model.decode.series import Series
+from model.decode.series import UNEVEN_FROM, Series
 from model.decode.study import VolumeStudy
 from model.errors import StorageError
-from model.export.dicom_seg import is_possible, write_seg
+from model.export.dicom_seg import is_linked, is_possible, write_seg
 from model.export.montage import montage_png
 from model.export.names import CSV, JSON, MASK, MONTAGE, PROBABILITY, REPORT, SEG
 from model.export.nifti import Target, write_mask, write_probability
@@ -49,6 +50,29 @@ def write_all(
     except OSError as exc:
         raise StorageError(f"The results cannot be kept: {exc.strerror}. Make room, then try again.") from exc
     return names
+
+
+def with_file_notes(segmentation: VolumeSegmentation, study: VolumeStudy) -> VolumeSegmentation:
+    """Add where the files of a volume fall short of what they look like."""
+    return replace(segmentation, notes=(*segmentation.notes, *_file_notes(study)))
+
+
+def _file_notes(study: VolumeStudy) -> list[str]:
+    origin, extents = study.origin, study.volume.extents_mm
+    notes = []
+    if extents is not None and max(extents) > UNEVEN_FROM * min(extents):
+        notes.append(
+            "NIfTI knows even distances only: in the NIfTI files the slices lie at the mean of theirs. "
+            "The millilitres here, and the DICOM SEG, have each at its own."
+        )
+    if isinstance(origin, Series) and not is_possible(origin):
+        notes.append("There is no DICOM SEG: it needs the spacing and place of the slices, which the series lacks.")
+    elif isinstance(origin, Series) and not is_linked(origin):
+        notes.append(
+            "The series lacks valid identifiers, so the DICOM SEG has made-up ones: viewers may not show it over the "
+            "series."
+        )
+    return notes
 
 
 def _patient(study: VolumeStudy) -> str:

@@ -89,5 +89,6 @@ def _header(
     header.set_qform(affine, code=codes[1], strip_shears=True)
     header["scl_slope"], header["scl_inter"] = slope, 0.0
     header["magic"], header["vox_offset"] = b"n+1", 352
-    header.set_xyzt_units("mm")
+    # Without a code the place and size of the voxels are made up: no unit, so that nobody takes them for millimetres.
+    header.set_xyzt_units("mm" if any(codes) else "unknown")
     return bytes(header.binaryblock) + bytes(4)

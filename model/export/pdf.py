@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from matplotlib.backends.backend_pdf import FigureCanvasPdf, PdfPages
 from matplotlib.figure import Figure
 
+from model.export.lines import lines
 from model.export.montage import key_picture, key_slices
 from model.export.names import NOTICE
-from model.volume.findings import Side, SliceRow, VolumeFindings
+from model.volume.findings import SliceRow, VolumeFindings
 from model.volume.segment import VolumeSegmentation
 
 A4_INCHES = (8.27, 11.69)
@@ -66,64 +67,6 @@ def _table(figure: Figure, findings: VolumeFindings) -> None:
         y = 0.465 - 0.0165 * place
         figure.text(0.07, y, name, fontsize=9, color=_PALE)
         figure.text(0.40, y, value, fontsize=9, color=_INK)
-
-
-def lines(findings: VolumeFindings) -> list[tuple[str, str]]:
-    """Return the figures of a volume as people read them, in the order in which they matter."""
-    return [
-        ("Share of both lungs", _percent(findings.lesion_percent_of_lung)),
-        ("Severity", _severity(findings)),
-        ("Lesion volume", _ml(findings.lesion_ml)),
-        ("Lung volume", _ml(findings.lung_ml)),
-        ("Right lung", _side(findings.right)),
-        ("Left lung", _side(findings.left)),
-        ("Lesions", _lesions(findings)),
-        ("Slices with lesion", f"{findings.slices_with_lesion} of {findings.slice_count}"),
-        ("Ground glass, consolidation", _densities(findings.ground_glass_percent)),
-        ("Mean density of lesions", _hu(findings.lesion_mean_hu)),
-    ]
-
-
-def _percent(value: float | None) -> str:
-    if value is None:
-        return "unknown"
-    return "less than 0.1 %" if 0.0 < value < 0.05 else f"{value:.1f} %"
-
-
-def _ml(value: float | None) -> str:
-    if value is None:
-        return "unknown: the scan states no spacing"
-    return f"{value:,.0f} ml" if value >= 10.0 or value == 0.0 else f"{value:.2f} ml"
-
-
-def _severity(findings: VolumeFindings) -> str:
-    if findings.severity_grade is None:
-        return "unknown"
-    return f"class {findings.severity_grade} of 0 to 5 ({findings.severity_span} of both lungs)"
-
-
-def _side(side: Side | None) -> str:
-    if side is None:
-        return "not told apart"
-    volumes = "" if side.lung_ml is None else f", {_ml(side.lesion_ml)} of {_ml(side.lung_ml)}"
-    return _percent(side.lesion_percent_of_lung) + volumes
-
-
-def _lesions(findings: VolumeFindings) -> str:
-    if not findings.lesion_voxels:
-        return "none at this threshold"
-    largest = "" if findings.largest_lesion_ml is None else f", the largest {_ml(findings.largest_lesion_ml)}"
-    return f"{findings.lesion_count}{largest}"
-
-
-def _densities(ground_glass: float | None) -> str:
-    if ground_glass is None:
-        return "unknown"
-    return f"{ground_glass:.0f} % below -300 HU, {100.0 - ground_glass:.0f} % above"
-
-
-def _hu(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.0f} HU"
 
 
 def _chart(figure: Figure, rows: Sequence[SliceRow]) -> None:

@@ -78,7 +78,7 @@ class VolumeFindings:
     ground_glass_percent: float | None
     highest_probability: float
     hounsfield: bool  # whether the volume came in Hounsfield units
-    severity_grade: int | None
+    severity_grade: int | None  # None of a single slice
     severity_span: str | None
     severity_scale: str = SCALE
 
@@ -166,7 +166,8 @@ def _sum_up(
     lesion = _weighted([item.lesion_area_px for item in findings], each)
     lung = _weighted([item.lung_area_px for item in findings], each)
     share = None if lesion is None else _percent(lesion, lung)
-    graded = None if share is None else severity(share)
+    # By the share as it is printed, so that 4.97 % is not told as 5.0 % of a class below 5. One slice tells no class.
+    graded = None if share is None or len(rows) == 1 else severity(round(share, 1) or share)
     areas = [item.lesion_area_px for item in findings]
     return VolumeFindings(
         threshold=threshold,

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from model.decode.ct import CtVolume
-from model.export.pdf import lines, report_pdf
+from model.export.lines import lines, summary
+from model.export.pdf import report_pdf
 from model.volume.segment import VolumeSegmentation
 from tests.volume.written import by_hand, chest, drawn_volume
 
@@ -50,8 +51,8 @@ def test_it_gives_the_figures(tmp_path: Path) -> None:
     segmentation = segmentation_of(tmp_path)
     words = words_of(report_pdf(segmentation), tmp_path)
     # 64 pixels of 6 mm², 4 mm high, are 1.54 ml; of 4 · 480 pixels of lung.
-    assert "Share of both lungs 3.3 %" in words
-    assert "Lesion volume 1.54 ml" in words
+    assert "Share of the lungs in this scan 3.3 %" in words
+    assert "Lesion volume 1.5 ml" in words
     assert "slice 3 of 4" in words
     assert all(value in words for _, value in lines(segmentation.measured.findings))
 
@@ -88,6 +89,17 @@ def test_a_single_slice_has_a_report(tmp_path: Path) -> None:
     marks[0, 12:20, 10:18] = 0.9
     words = words_of(report_pdf(by_hand(volume, tmp_path, marks)), tmp_path)
     assert "slice 1 of 1" in words
+    assert "Share of the lung in this slice" in words
+    assert "none: one slice has an area, not a volume" in words
+    assert "none from one slice" in words
+
+
+def test_the_sentence_of_a_volume_and_its_table_agree(tmp_path: Path) -> None:
+    findings = segmentation_of(tmp_path).measured.findings
+    assert summary(findings) == "Lesions take 3.3 % of the lungs in this scan, 1.5 ml."
+    small = replace(findings, lesion_ml=0.02, lesion_count=0, largest_lesion_ml=0.01)
+    assert summary(small).endswith(", less than 0.1 ml.")
+    assert dict(lines(small))["Lesions"] == "none of 0.014 ml (a sphere of 3 mm) or more"
 
 
 @pytest.mark.parametrize("note", ["Left out: “肺 5.0 B30f” (3).", "Left out: “$\\frac{” (1).", "One $ and another $."])
@@ -105,4 +117,4 @@ def test_a_name_may_be_in_any_script(tmp_path: Path) -> None:
 )
 def test_small_shares_are_not_shown_as_none(percent: float, shown: str, tmp_path: Path) -> None:
     findings = replace(segmentation_of(tmp_path).measured.findings, lesion_percent_of_lung=percent)
-    assert dict(lines(findings))["Share of both lungs"] == shown
+    assert dict(lines(findings))["Share of the lungs in this scan"] == shown

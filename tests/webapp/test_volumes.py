@@ -25,6 +25,7 @@ from tests.webapp.forms import BROWSER, upload
 from tests.webapp.scans import SIDE, nifti, zipped
 from webapp.queueing import EXTENSION, EmbeddedQueue
 from webapp.status import Report, read_status
+from webapp.words import slice_summary
 
 SLICES = ("many", "one", "none")
 
@@ -72,7 +73,7 @@ def test_the_second_in_the_queue_is_told_its_place(client: FlaskClient, volume: 
 
 
 def test_a_full_queue_says_when_to_come_back(client: FlaskClient, volume: bytes) -> None:
-    for _ in range(5):
+    for _ in range(4):
         upload(client, volume, name="a.nii")
     response = client.post("/", data={"file": (io.BytesIO(volume), "a.nii")}, headers=BROWSER)
     assert response.status_code == 503
@@ -102,11 +103,16 @@ def test_progress_is_told_slice_by_slice(app: Flask, volume: bytes, monkeypatch:
 def test_the_page_of_a_volume_says_what_was_found(done: tuple[FlaskClient, str]) -> None:
     client, address = done
     page = client.get(address, headers=BROWSER).text
-    assert re.search(r"<h1>Lesions take \d+\.\d % of both lungs, \d+ ml\.</h1>", page)
+    assert re.search(r"<h1>Lesions take \d+\.\d % of the lungs in this scan, \d+(\.\d)? ml\.</h1>", page)
     for words in ("scan.nii.gz", "Right lung", "Left lung", "class ", "Lung volume", "not a medical device"):
         assert words in page
     # The slices of the phantom: many lesions at the feet, none at the head.
-    assert "No lesion in this slice." in client.get(address + "?slice=3").text
+    rows = json.loads(fetch(client, f"{address}/files/measurements.json"))["slices"]
+    assert rows[0]["lesion_area_px"] > rows[1]["lesion_area_px"] > rows[2]["lesion_area_px"]
+    for row in rows:
+        shown = re.search(r'id="shown"[^>]*>([^<]+)<', client.get(f"{address}?slice={row['slice']}").text)
+        assert shown is not None
+        assert shown[1] == slice_summary(row)
 
 
 def test_the_page_opens_at_the_slice_with_most_lesion(done: tuple[FlaskClient, str]) -> None:

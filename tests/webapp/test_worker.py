@@ -69,7 +69,7 @@ def test_a_worker_reads_what_the_server_queues(redis_url: str, tmp_path: Path) -
     worker = start_worker(redis_url, results)
     try:
         deadline = time.monotonic() + 90
-        while "of both lungs" not in client.get(address).text:
+        while "of the lungs in this scan" not in client.get(address).text:
             assert time.monotonic() < deadline, client.get(address).text
             assert worker.poll() is None
             time.sleep(0.2)

@@ -1,0 +1,100 @@
+"""The figures of a volume as people read them, alike on the page and in the report."""
+
+from __future__ import annotations
+
+from model.volume.findings import LEAST_LESION_ML, Side, VolumeFindings
+
+
+def percent(value: float | None) -> str:
+    """Return a share of 0 ... 100 with one decimal; what rounds to nothing but is not is said to be less.
+
+    >>> percent(12.36), percent(0.0), percent(0.01)
+    ('12.4 %', '0.0 %', 'less than 0.1 %')
+    """
+    if value is None:
+        return "unknown"
+    return "less than 0.1 %" if 0.0 < value < 0.05 else f"{value:.1f} %"
+
+
+def millilitres(value: float) -> str:
+    """Return a volume: whole from 100 ml, with one decimal below.
+
+    >>> millilitres(1234.4), millilitres(9.96), millilitres(0.0), millilitres(0.02)
+    ('1,234 ml', '10.0 ml', '0 ml', 'less than 0.1 ml')
+    """
+    if 0.0 < value < 0.05:
+        return "less than 0.1 ml"
+    return f"{value:,.0f} ml" if value >= 99.95 or value == 0.0 else f"{value:.1f} ml"
+
+
+def summary(findings: VolumeFindings) -> str:
+    """Return the finding of a volume as one sentence."""
+    if not findings.lesion_voxels:
+        return "No lesion found at this threshold."
+    share, volume = findings.lesion_percent_of_lung, findings.lesion_ml
+    if share is None:
+        return f"Lesions show in {findings.slices_with_lesion} of {findings.slice_count} slices."
+    what = "the lung in this slice" if findings.slice_count == 1 else "the lungs in this scan"
+    return f"Lesions take {percent(share)} of {what}{'' if volume is None else f', {millilitres(volume)}'}."
+
+
+def lines(findings: VolumeFindings) -> list[tuple[str, str]]:
+    """Return name and value of each figure of a volume, in the order in which they matter."""
+    what = "Share of the lung in this slice" if findings.slice_count == 1 else "Share of the lungs in this scan"
+    return [
+        (what, percent(findings.lesion_percent_of_lung)),
+        ("Severity", _severity(findings)),
+        ("Lesion volume", _volume(findings.lesion_ml, findings)),
+        ("Lung volume", _volume(findings.lung_ml, findings)),
+        ("Right lung", _side(findings.right)),
+        ("Left lung", _side(findings.left)),
+        ("Lesions", _lesions(findings)),
+        ("Slices with lesion", f"{findings.slices_with_lesion} of {findings.slice_count}"),
+        ("Ground glass, consolidation", _densities(findings.ground_glass_percent)),
+        ("Mean density of lesions", _hu(findings.lesion_mean_hu)),
+    ]
+
+
+def _volume(value: float | None, findings: VolumeFindings) -> str:
+    if value is not None:
+        return millilitres(value)
+    if findings.slice_count == 1:
+        return "none: one slice has an area, not a volume"
+    if findings.lung_voxels is None and findings.lesion_ml is not None:
+        return "unknown: this network tells no lung"
+    return "unknown: the scan states no spacing"
+
+
+def _severity(findings: VolumeFindings) -> str:
+    if findings.severity_grade is None:
+        return "none from one slice" if findings.slice_count == 1 else "unknown"
+    return f"class {findings.severity_grade} of 0 to 5 ({findings.severity_span} of both lungs)"
+
+
+def _side(side: Side | None) -> str:
+    if side is None:
+        return "not told apart"
+    volumes = ""
+    if side.lung_ml is not None and side.lesion_ml is not None:
+        volumes = f", {millilitres(side.lesion_ml)} of {millilitres(side.lung_ml)}"
+    return percent(side.lesion_percent_of_lung) + volumes
+
+
+def _lesions(findings: VolumeFindings) -> str:
+    if not findings.lesion_voxels:
+        return "none at this threshold"
+    if not findings.lesion_count:
+        return f"none of {LEAST_LESION_ML} ml (a sphere of 3 mm) or more"
+    largest = findings.largest_lesion_ml
+    told = "" if largest is None else f" of {LEAST_LESION_ML} ml or more, the largest {millilitres(largest)}"
+    return f"{findings.lesion_count}{told}"
+
+
+def _densities(ground_glass: float | None) -> str:
+    if ground_glass is None:
+        return "unknown"
+    return f"{ground_glass:.0f} % below -300 HU, {100.0 - ground_glass:.0f} % above"
+
+
+def _hu(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.0f} HU"
