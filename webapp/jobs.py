@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from webapp.results import ResultStore
 from webapp.status import QUEUED, WORKING, Status, begin, read_status, told_as_failed, write_status
 
 UPLOAD, SLICES, FILES = "upload", "slices", "files"
-_ORDER, _LOCK = "order.json", ".lock"
+_ORDER = "order.json"
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,14 @@ class JobStore:
     @contextlib.contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
         """Keep other processes of this machine from counting or claiming meanwhile."""
-        with self._results.root() as root, (root / _LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        with self._results.root() as root:
+            # The folder itself is locked, so that nothing else lies among the results.
+            handle = os.open(root, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(handle)
 
 
 def read_order(folder: Path) -> Order:
