@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from itertools import product
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.config import disable_value_validation
 from pydicom.sr.codedict import codes
-from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import RE_VALID_UID, UID, ExplicitVRLittleEndian, generate_uid
 from pydicom.valuerep import DA, TM
 
 from model.decode.dicom import DicomFile
@@ -50,7 +51,8 @@ def is_possible(series: Series) -> bool:
 def is_linked(series: Series) -> bool:
     """Whether study, series and slices have valid identifiers, by which viewers find what a SEG belongs to."""
     names = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-    return all(UID(file.text(name)).is_valid for file in series.files for name in names)
+    # pydicom's own class would write what is invalid into the log.
+    return all(re.fullmatch(RE_VALID_UID, file.text(name)) for file in series.files for name in names)
 
 
 def write_seg(series: Series, files: SliceFiles, path: Path, *, threshold: float, model: Identity) -> None:

@@ -3,16 +3,18 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.config import disable_value_validation
 
 from model.decode.kinds import SourceFile
 from model.decode.study import VolumeStudy, open_study
 from model.errors import StorageError
-from model.export.folder import write_all
+from model.export.folder import with_file_notes, write_all
 from tests.volume.written import by_hand, chest, write_nifti, write_series
 
 ALWAYS = {"mask.nii.gz", "probability.nii.gz", "montage.png", "report.pdf", "measurements.csv", "measurements.json"}
@@ -66,3 +68,21 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file where the folder should be")
     with pytest.raises(StorageError, match="The results cannot be kept"):
         write_all(by_hand(study.volume, tmp_path / "slices", marked()), study, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("elements", "note"),
+    [
+        ({}, None),
+        ({"StudyInstanceUID": "9-f:a"}, "so the DICOM SEG has made-up ones"),
+        ({"SOPInstanceUID": None}, "so the DICOM SEG has made-up ones"),
+        ({"PixelSpacing": None}, "There is no DICOM SEG"),
+    ],
+)
+def test_where_the_seg_falls_short_is_said(elements: dict[str, Any], note: str | None, tmp_path: Path) -> None:
+    with disable_value_validation():
+        sources = write_series(tmp_path / "scan", chest(), **elements)
+    study = study_of(sources, tmp_path / "unpacked")
+    segmentation = by_hand(study.volume, tmp_path / "slices", marked())
+    added = with_file_notes(segmentation, study).notes[len(segmentation.notes) :]
+    assert [note in told for told in added] == [True] if note else added == ()
