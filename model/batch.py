@@ -18,8 +18,9 @@ from model.engine import SHIPPED_WEIGHTS, Engine, Identity
 from model.ensemble import load_ensemble
 from model.errors import GroundglassError, MissingFile, TooLarge
 from model.export.folder import with_file_notes, write_all
+from model.export.montage import slice_overlay_png
 from model.inputs import SUFFIXES, Input, find_inputs
-from model.overlay import encode_png, overlay, render_pictures
+from model.overlay import render_pictures
 from model.segment import segment_slice
 from model.tables import GrowingTable
 from model.volume.segment import VolumeSegmentation, segment_volume
@@ -135,8 +136,7 @@ def _write_overlays(segmentation: VolumeSegmentation, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     files, threshold = segmentation.files, segmentation.measured.findings.threshold
     for row in segmentation.measured.rows:
-        picture = overlay(files.gray(row.number - 1), files.probability(row.number - 1), threshold=threshold)
-        (folder / f"{row.number:04d}.png").write_bytes(encode_png(picture[..., ::-1]))
+        (folder / f"{row.number:04d}.png").write_bytes(slice_overlay_png(files, row.number - 1, threshold))
 
 
 def _reason(exc: Exception) -> str:

@@ -66,7 +66,7 @@ class JobStore:
     def refuse_if_full(self) -> None:
         """Raise Busy where too many wait already."""
         if len(self.waiting()) >= self._longest_queue:
-            raise Busy("Other volumes are being read, and the queue is full. Try again in a minute.")
+            raise queue_is_full()
 
     def status(self, result_id: str) -> Status | None:
         """Return where a job stands; None where there is no such job, or its results have expired."""
@@ -114,6 +114,11 @@ class JobStore:
                 yield
             finally:
                 os.close(handle)
+
+
+def queue_is_full() -> Busy:
+    """Return the error of a volume for which there is no room in the queue."""
+    return Busy("Other volumes are being read, and the queue is full. Try again in a minute.")
 
 
 def read_order(folder: Path) -> Order:

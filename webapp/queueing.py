@@ -11,8 +11,8 @@ from typing import Protocol
 
 from flask import current_app
 
-from model.errors import Busy, StorageError
-from webapp.jobs import JobStore, Order
+from model.errors import StorageError
+from webapp.jobs import JobStore, Order, queue_is_full
 from webapp.results import ResultStore
 from webapp.segmenter import Segmenter
 from webapp.settings import Settings
@@ -96,7 +96,7 @@ class RedisQueue:
 
         try:
             if self._queue.count >= max(1, self._longest):
-                raise Busy("Other volumes are being read, and the queue is full. Try again in a minute.")
+                raise queue_is_full()
             result_id = self.store.create(order, save)
             self._enqueue(result_id)
         except RedisError as exc:

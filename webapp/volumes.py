@@ -8,8 +8,9 @@ from typing import Any
 from flask import Blueprint, Response, abort, make_response, render_template, request, send_from_directory, url_for
 
 from model import errors
+from model.export.montage import slice_overlay_png
 from model.export.names import NOTICE
-from model.overlay import encode_png, overlay
+from model.overlay import encode_png
 from model.volume.files import SliceFiles
 from webapp import words
 from webapp.jobs import FILES, SLICES
@@ -62,7 +63,7 @@ def slice_picture(result_id: str, number: int, kind: str) -> Response:
 def _render(files: SliceFiles, number: int, kind: str, threshold: float) -> bytes:
     """Return a picture as PNG: kept slices are drawn when they are asked for, since few of many are looked at."""
     if kind == "overlay":
-        return encode_png(overlay(files.gray(number), files.probability(number), threshold=threshold)[..., ::-1])
+        return slice_overlay_png(files, number, threshold)
     if kind == "mask":
         return encode_png(files.lesion(number, threshold).astype("uint8") * 255)
     return files.png("gray" if kind == "original" else "lesion", number)

@@ -42,14 +42,19 @@ def montage_png(files: SliceFiles, rows: Sequence[SliceRow], *, threshold: float
     return encode_png(np.vstack(lines)[..., ::-1])
 
 
-def key_picture(files: SliceFiles, row: SliceRow, threshold: float) -> RgbImage:
-    """Return the overlay of a slice, (H, W, 3) uint8, RGB."""
-    return overlay(files.gray(row.number - 1), files.probability(row.number - 1), threshold=threshold)
+def slice_overlay(files: SliceFiles, number: int, threshold: float) -> RgbImage:
+    """Return the overlay of a slice, counted from 0 as its files are: (H, W, 3) uint8, RGB."""
+    return overlay(files.gray(number), files.probability(number), threshold=threshold)
+
+
+def slice_overlay_png(files: SliceFiles, number: int, threshold: float) -> bytes:
+    """Return the overlay of a slice, counted from 0, as PNG, RGB."""
+    return encode_png(slice_overlay(files, number, threshold)[..., ::-1])
 
 
 def _cell(files: SliceFiles, row: SliceRow, threshold: float) -> RgbImage:
     """Return (CELL_PX, CELL_PX, 3): a slice in its proportions, centred on black."""
-    picture = key_picture(files, row, threshold)
+    picture = slice_overlay(files, row.number - 1, threshold)
     scale = CELL_PX / max(picture.shape[:2])
     size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
     fitted = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR)

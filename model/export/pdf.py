@@ -10,7 +10,7 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf, PdfPages
 from matplotlib.figure import Figure
 
 from model.export.lines import lines
-from model.export.montage import key_picture, key_slices
+from model.export.montage import key_slices, slice_overlay
 from model.export.names import NOTICE
 from model.volume.findings import SliceRow, VolumeFindings
 from model.volume.segment import VolumeSegmentation
@@ -57,7 +57,7 @@ def _pictures(figure: Figure, segmentation: VolumeSegmentation) -> None:
     for place, row in enumerate(key_slices(segmentation.measured.rows)):
         column, line = place % 3, place // 3
         axes = figure.add_axes((0.07 + 0.29 * column, 0.72 - 0.215 * line, 0.28, 0.198))
-        axes.imshow(key_picture(segmentation.files, row, findings.threshold))
+        axes.imshow(slice_overlay(segmentation.files, row.number - 1, findings.threshold))
         axes.set_axis_off()
         axes.set_title(f"slice {row.number} of {findings.slice_count}", fontsize=8, color=_PALE, pad=2)
 

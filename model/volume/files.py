@@ -39,7 +39,6 @@ class SliceFiles:
         StorageError : the disk is full or cannot be written.
         """
         self._save(GRAY, number, segmentation.ct_slice.as_bytes())
-        # Last, since it is what counts as done.
         if segmentation.lung_probability is not None:
             inside = lung_mask(segmentation.lung_probability, np.zeros(segmentation.ct_slice.shape, np.bool_))
             self._save(LUNG, number, inside.astype(np.uint8) * 255)

@@ -22,6 +22,7 @@ from model.segment import Segmentation
 from model.volume.files import SliceFiles
 from model.volume.findings import measure_volume
 from model.volume.segment import VolumeSegmentation
+from tests.phantoms import changed
 
 FloatArray = NDArray[np.float32]
 Affine = NDArray[np.float64]
@@ -98,12 +99,7 @@ def ct_dataset(hounsfield: NDArray[Any], number: int, **elements: Any) -> Datase
     dataset.RescaleSlope, dataset.RescaleIntercept = 2, -2048
     dataset.PixelSpacing, dataset.SliceThickness = [2.0, 3.0], 4.0
     dataset.PixelData = ((np.asarray(hounsfield, np.int32) + 2048) // 2).astype(np.uint16).tobytes()
-    for name, value in elements.items():
-        if value is None:
-            delattr(dataset, name)
-        else:
-            setattr(dataset, name, value)
-    return dataset
+    return changed(dataset, elements)
 
 
 def write_nifti(

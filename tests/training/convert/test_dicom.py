@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEGLosslessSV1, generate_uid
 
+from tests.phantoms import changed
 from training.convert.dicom import read_series, series_files
 from training.convert.volumes import read_volume, to_gray
 from training.data.dataset import DATA_FOLDER
@@ -47,12 +48,7 @@ def ct_slice(stored: NDArray[np.uint16], position: Sequence[float], **elements: 
     dataset.PixelSpacing, dataset.ImageOrientationPatient = list(SPACING_MM), list(UPRIGHT)
     dataset.ImagePositionPatient = list(position)
     dataset.PixelData = stored.tobytes()
-    for name, value in elements.items():
-        if value is None:
-            delattr(dataset, name)
-        else:
-            setattr(dataset, name, value)
-    return dataset
+    return changed(dataset, elements)
 
 
 def position_of(number: float) -> list[float]:
