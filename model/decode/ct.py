@@ -70,11 +70,23 @@ class Turn:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a slice is found again in other viewers; None where its file does not say.
+
+    z_mm : how high its first pixel lies, to the patient's head. image_number : its number in the DICOM series.
+    """
+
+    z_mm: float | None = None
+    image_number: int | None = None
+
+
+@dataclass(frozen=True)
 class CtVolume:
     """A stack of axial slices: from the feet to the head, each as displayed, the patient's right on the left.
 
     shape : (slices, H, W).
     read : slice number, counted from 0 -> slice; raises InputError where it cannot be read.
+    places : of each slice.
     affine : (4, 4) float64; (column, row, slice, 1) -> (x, y, z, 1) in mm to the patient's left, back and head, as
         DICOM counts. None where the file does not say.
     extents_mm : for each slice, how much of the patient's height it stands for; None where unknown.
@@ -87,6 +99,7 @@ class CtVolume:
     affine: Affine | None
     extents_mm: tuple[float, ...] | None
     sides_known: bool
+    places: tuple[Place, ...]
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:

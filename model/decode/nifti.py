@@ -17,7 +17,7 @@ from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 from numpy.typing import NDArray
 
 from model.decode.archive import unpack_gzip
-from model.decode.ct import CtSlice, CtVolume
+from model.decode.ct import Affine, CtSlice, CtVolume, Place
 from model.decode.dicom import AIR_AT_MOST_HU
 from model.decode.kinds import GZIP, NIFTI, SourceFile, kind_of
 from model.decode.nifti_header import claimed_header, class_of, is_spacing, shape_of, spans_space
@@ -33,22 +33,36 @@ LOOKED_AT = 24
 
 NO_NUMBERS = "Some values are no numbers, or infinite; air, or what is brightest, was taken in their place."
 
-# As displayed: columns to the patient's left, rows to the back, slices to the head.
-_DISPLAYED = nibabel.orientations.axcodes2ornt(("L", "P", "S"))
+DISPLAYED = nibabel.orientations.axcodes2ornt(("L", "P", "S"))
+"""The axes of a volume as displayed: columns to the patient's left, rows to the back, slices to the head."""
+
+BETWEEN_FRAMES = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""NIfTI counts to the patient's right and front, DICOM to the left and back: this leads from either to the other."""
+
 _AIR_HU = -1024.0
+
+
+@dataclass(frozen=True)
+class Form:
+    """One of the two affines of a NIfTI header, and the code that says what it leads to."""
+
+    affine: Affine
+    code: int
 
 
 @dataclass(frozen=True)
 class NiftiGrid:
     """How the input stores its voxels, so that a mask can be written the same way.
 
-    shape : the three stored axes. affine : (4, 4) stored indices -> mm to the patient's right, front, head.
-    codes : sform_code and qform_code of the header.
+    shape : the three stored axes.
+    affine : (4, 4) stored indices -> mm to the patient's right, front, head; by it the volume was turned.
+    sform, qform : both affines of the header, which may differ, each with its code.
     """
 
     shape: tuple[int, int, int]
-    affine: NDArray[np.float64]
-    codes: tuple[int, int]
+    affine: Affine
+    sform: Form
+    qform: Form
 
 
 @dataclass(frozen=True)
@@ -89,6 +103,7 @@ def read_nifti(source: SourceFile, folder: Path, *, value_range: tuple[float, fl
         affine=stored.affine_displayed if stored.spacing_known else None,
         extents_mm=stored.extents_mm(),
         sides_known=stored.sides_known,
+        places=stored.places(),
         notes=tuple([*notes, *stored.notes()]),
     )
     return NiftiVolume(stored.grid, volume)
@@ -123,9 +138,9 @@ class _Stored:
         is_space = spans_space(affine)
         self.sides_known = any(codes) and is_space
         self.spacing_known = is_space and is_spacing(affine, claimed, codes)
-        self.grid = NiftiGrid(shape, affine if is_space else np.eye(4), codes)
-        affine = self.grid.affine
-        self._turn = nibabel.orientations.ornt_transform(io_orientation(affine), _DISPLAYED)
+        affine = affine if is_space else np.eye(4)
+        self.grid = NiftiGrid(shape, affine, *_forms(image.header, affine, is_space=is_space))
+        self._turn = nibabel.orientations.ornt_transform(io_orientation(affine), DISPLAYED)
 
     @property
     def displayed(self) -> NDArray[Any]:
@@ -142,7 +157,7 @@ class _Stored:
     def affine_displayed(self) -> NDArray[np.float64]:
         """The affine of (column, row, slice) as displayed, in DICOM's frame."""
         affine = self.grid.affine @ inv_ornt_aff(self._turn, self.grid.shape)
-        return np.asarray(np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine, np.float64)
+        return np.asarray(BETWEEN_FRAMES @ affine, np.float64)
 
     def extents_mm(self) -> tuple[float, ...] | None:
         """Return what each slice stands for; None where spacing is unknown, or for a single slice."""
@@ -152,6 +167,15 @@ class _Stored:
         axes = self.affine_displayed[:3, :3]
         area = np.linalg.norm(np.cross(axes[:, 0], axes[:, 1]))
         return (float(abs(np.linalg.det(axes)) / area),) * slices
+
+    def places(self) -> tuple[Place, ...]:
+        """Return how high each slice lies; NIfTI has no numbers of images."""
+        slices = self.shape_displayed[0]
+        if not (self.spacing_known and self.sides_known):
+            return (Place(),) * slices
+        return tuple(
+            Place(z_mm=float(z)) for z in self.affine_displayed[2, 3] + self.affine_displayed[2, 2] * np.arange(slices)
+        )
 
     def slice(self, number: int) -> NDArray[np.float32]:
         """Return (H, W) float32, scaled as the header says; what is no number becomes air."""
@@ -204,6 +228,15 @@ def _read_slice(stored: _Stored, value_range: tuple[float, float], number: int) 
         values = stored.scaled(number)
         notes = () if np.isfinite(values).all() else (NO_NUMBERS,)
         return CtSlice(_in_numbers(values), value_range, spacing, notes)
+
+
+def _forms(header: Any, affine: Affine, *, is_space: bool) -> tuple[Form, Form]:
+    """Return sform and qform as the header has them, `affine` standing in for one that is not coded."""
+    forms = []
+    for own, code in (header.get_sform(coded=True), header.get_qform(coded=True)):
+        is_own = own is not None and is_space
+        forms.append(Form(np.asarray(own, np.float64) if is_own else affine, int(code)))
+    return forms[0], forms[1]
 
 
 def _in_numbers(values: NDArray[np.float32]) -> NDArray[np.float32]:

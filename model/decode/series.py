@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.decode.apart import Decoder
-from model.decode.ct import CtSlice, CtVolume, Turn
+from model.decode.ct import CtSlice, CtVolume, Place, Turn
 from model.decode.dicom import PIXEL_MM, DicomFile, Vector, read_header, read_pixels
 from model.decode.kinds import SourceFile
-from model.decode.series_notes import left_out, tilt, unknown
+from model.decode.series_notes import left_out, tilt, unknown, without_place
 from model.errors import InputError, NotCt
 
 AXIAL_WITHIN_DEGREES = 30.0
@@ -30,6 +30,11 @@ UNEVEN_FROM = 1.1
 """Gaps that are this much larger than the usual one are told as uneven; from 1.5 a slice is missing."""
 
 MISSING_FROM = 1.5
+
+MAX_IMAGE_NUMBER = 1_000_000
+
+MAX_SLICES = 3_000
+"""Most slices that are read of one series."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ def read_series(sources: Iterable[SourceFile]) -> Series:
         (usual, _), *_ = Counter(str(exc) for exc in refused.values()).most_common(1)
         raise next(exc for exc in refused.values() if str(exc) == usual)
     chosen, others = _choose(files)
+    if len(chosen) > MAX_SLICES:
+        raise NotCt(f"The series has {len(chosen):,} slices; at most {MAX_SLICES:,} are read. Send a part of it.")
     ordered, notes = _in_order(chosen)
     turn = _turn(ordered[0].orientation)
     notes = [*left_out(chosen, others, refused), *notes]
@@ -116,15 +123,23 @@ def _in_order(files: Sequence[DicomFile]) -> tuple[list[DicomFile], list[str]]:
 
     Raises
     ------
-    NotCt : several slices do not say where they lie.
+    NotCt : there are several slices, and at least half of them do not say where they lie.
     """
     if len(files) == 1:
         return list(files), []
-    if any(file.position is None or file.orientation is None for file in files):
+    placed = [file for file in files if file.position is not None and file.orientation is not None]
+    if len(placed) <= len(files) / 2:
         raise NotCt(
-            f"{len(files)} slices belong to one series, but not all say where in the patient they lie "
-            "(ImagePositionPatient, ImageOrientationPatient), so their order is unknown. Export the series again."
+            f"{len(files)} slices belong to one series, but {len(files) - len(placed)} of them do not say where in the "
+            "patient they lie (ImagePositionPatient, ImageOrientationPatient), so their order is unknown. Export the "
+            "series again."
         )
+    ordered, notes = _by_depth(placed)
+    return ordered, [*without_place(len(files) - len(placed)), *notes]
+
+
+def _by_depth(files: Sequence[DicomFile]) -> tuple[list[DicomFile], list[str]]:
+    """Return slices that say where they lie from the feet to the head, one for each place, and notes."""
     depths = _depths(files)
     # Of slices at one place the one with the lowest number stays.
     numbers = [file.number("InstanceNumber") or 0.0 for file in files]
@@ -174,7 +189,16 @@ def _as_volume(files: Sequence[DicomFile], turn: Turn, notes: Sequence[str]) -> 
         affine=affine,
         extents_mm=extents,
         sides_known=first.orientation is not None,
+        places=tuple(map(_place, files)),
         notes=tuple([*notes, *uneven, *_tilted(files), *unknown(first)]),
+    )
+
+
+def _place(file: DicomFile) -> Place:
+    number = file.number("InstanceNumber")
+    return Place(
+        z_mm=None if file.position is None else float(file.position[2]),
+        image_number=int(number) if number is not None and abs(number) < MAX_IMAGE_NUMBER else None,
     )
 
 

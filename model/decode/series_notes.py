@@ -53,6 +53,15 @@ def _title(file: DicomFile) -> str:
     return f"“{text}”" if text else f"series {number}" if number else "a series without a name"
 
 
+def without_place(count: int) -> list[str]:
+    """Say how many slices of the series were left out because they do not say where they lie."""
+    if not count:
+        return []
+    if count == 1:
+        return ["1 slice of the series was left out: it does not say where in the patient it lies."]
+    return [f"{count} slices of the series were left out: they do not say where in the patient they lie."]
+
+
 def tilt(positions: Vector, orientation: Vector) -> list[str]:
     """Say where slices do not lie straight above each other.
 

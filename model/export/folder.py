@@ -7,7 +7,7 @@ from pathlib import Path
 
 from model.decode.nifti import NiftiGrid
 from model.decode.patient import patient_name
-from model.decode.series import UNEVEN_FROM, Series
+from model.decode.series import Series
 from model.decode.study import VolumeStudy
 from model.errors import StorageError
 from model.export.dicom_seg import is_linked, is_possible, write_seg
@@ -15,6 +15,7 @@ from model.export.montage import montage_png
 from model.export.names import CSV, JSON, MASK, MONTAGE, PROBABILITY, REPORT, SEG
 from model.export.nifti import Target, write_mask, write_probability
 from model.export.pdf import report_pdf
+from model.export.planes import is_uneven, planes
 from model.export.tables import as_csv, as_json
 from model.volume.segment import VolumeSegmentation
 
@@ -58,12 +59,12 @@ def with_file_notes(segmentation: VolumeSegmentation, study: VolumeStudy) -> Vol
 
 
 def _file_notes(study: VolumeStudy) -> list[str]:
-    origin, extents = study.origin, study.volume.extents_mm
+    origin = study.origin
     notes = []
-    if extents is not None and max(extents) > UNEVEN_FROM * min(extents):
+    if is_uneven(study.volume):
         notes.append(
-            "NIfTI knows even distances only: in the NIfTI files the slices lie at the mean of theirs. "
-            "The millilitres here, and the DICOM SEG, have each at its own."
+            f"NIfTI knows even distances only: the NIfTI files have {len(planes(study.volume))} planes, each of which "
+            "holds the nearest slice. The DICOM SEG has each slice at its place."
         )
     if isinstance(origin, Series) and not is_possible(origin):
         notes.append("There is no DICOM SEG: it needs the spacing and place of the slices, which the series lacks.")

@@ -10,15 +10,14 @@ from typing import Any
 
 import nibabel
 import numpy as np
-from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
+from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
 from numpy.typing import NDArray
 
-from model.decode.ct import CtVolume
-from model.decode.nifti import NiftiGrid
+from model.decode.ct import Affine, CtVolume
+from model.decode.nifti import BETWEEN_FRAMES, DISPLAYED, Form, NiftiGrid
+from model.export.planes import planes
 from model.volume.files import SliceFiles
 
-_RIGHT_FRONT_HEAD = np.diag([-1.0, -1.0, 1.0, 1.0])
-_DISPLAYED = axcodes2ornt(("L", "P", "S"))
 _SCANNER, _UNKNOWN = 1, 0
 _PROBABILITY_STEPS = 65535
 
@@ -29,6 +28,10 @@ class Target:
 
     volume: CtVolume
     grid: NiftiGrid | None
+
+    def planes(self) -> tuple[int, ...]:
+        """Return which slice each plane of the file holds, from the feet to the head."""
+        return tuple(range(len(self.volume))) if self.grid is not None else planes(self.volume)
 
 
 def write_mask(files: SliceFiles, target: Target, path: Path, *, threshold: float) -> None:
@@ -51,44 +54,53 @@ def _write(
     read: Callable[[int], NDArray[Any]], dtype: np.dtype[Any], target: Target, path: Path, *, slope: float = 1.0
 ) -> None:
     """Write slices, each (H, W) as displayed, slab by slab: the volume is never in memory as a whole."""
-    slices, height, width = target.volume.shape
+    _, height, width = target.volume.shape
+    numbers = target.planes()
     scratch = path.with_suffix(".voxels")
     try:
-        displayed = np.memmap(scratch, dtype, "w+", shape=(width, height, slices), order="F")
-        for number in range(slices):
-            displayed[:, :, number] = read(number).T
-        voxels, affine, codes = _on_grid(displayed, target)
+        displayed = np.memmap(scratch, dtype, "w+", shape=(width, height, len(numbers)), order="F")
+        for plane, number in enumerate(numbers):
+            displayed[:, :, plane] = read(number).T
+        voxels, forms = _on_grid(displayed, target)
         # The level that nibabel itself compresses with: masks shrink to little by any.
         with gzip.open(path, "wb", compresslevel=1) as stream:
-            stream.write(_header(voxels.shape, dtype, affine, codes, slope))
+            stream.write(_header(voxels.shape, dtype, forms, slope))
             for number in range(voxels.shape[2]):
                 stream.write(np.asarray(voxels[:, :, number]).tobytes(order="F"))
     finally:
         scratch.unlink(missing_ok=True)
 
 
-def _on_grid(displayed: NDArray[Any], target: Target) -> tuple[NDArray[Any], NDArray[np.float64], tuple[int, int]]:
-    """Return voxels, affine and orientation codes as the file is to have them."""
+def _on_grid(displayed: NDArray[Any], target: Target) -> tuple[NDArray[Any], tuple[Form, Form]]:
+    """Return voxels, sform and qform as the file is to have them."""
     if target.grid is not None:
-        turn = ornt_transform(_DISPLAYED, io_orientation(target.grid.affine))
-        return np.asanyarray(apply_orientation(displayed, turn)), target.grid.affine, target.grid.codes
-    if target.volume.affine is None:
-        return displayed, np.eye(4), (_UNKNOWN, _UNKNOWN)
-    return displayed, _RIGHT_FRONT_HEAD @ target.volume.affine, (_SCANNER, _SCANNER)
+        turn = ornt_transform(DISPLAYED, io_orientation(target.grid.affine))
+        return np.asanyarray(apply_orientation(displayed, turn)), (target.grid.sform, target.grid.qform)
+    form = Form(np.eye(4), _UNKNOWN)
+    if target.volume.affine is not None:
+        form = Form(BETWEEN_FRAMES @ _stretched(target.volume.affine, len(target.volume), displayed.shape[2]), _SCANNER)
+    return displayed, (form, form)
 
 
-def _header(
-    shape: tuple[int, ...], dtype: np.dtype[Any], affine: NDArray[np.float64], codes: tuple[int, int], slope: float
-) -> bytes:
+def _stretched(affine: Affine, slices: int, count: int) -> Affine:
+    """Return the affine of so many planes over the same height as the slices."""
+    stretched = affine.copy()
+    stretched[:3, 2] *= (slices - 1) / (count - 1) if count > 1 else 1.0
+    return stretched
+
+
+def _header(shape: tuple[int, ...], dtype: np.dtype[Any], forms: tuple[Form, Form], slope: float) -> bytes:
     """Return all that stands before the voxels of a NIfTI-1 file."""
     header: Any = nibabel.Nifti1Header()
     header.set_data_shape(shape)
     header.set_data_dtype(dtype)
-    header.set_sform(affine, code=codes[0])
-    # A quaternion holds no shear, as a tilted gantry gives; the sform, which readers prefer, does.
-    header.set_qform(affine, code=codes[1], strip_shears=True)
+    sform, qform = forms
+    # Before the sform, since it sets the spacing. A quaternion holds no shear, as a tilted gantry gives; the sform,
+    # which readers prefer, does.
+    header.set_qform(qform.affine, code=qform.code, strip_shears=True)
+    header.set_sform(sform.affine, code=sform.code)
     header["scl_slope"], header["scl_inter"] = slope, 0.0
     header["magic"], header["vox_offset"] = b"n+1", 352
     # Without a code the place and size of the voxels are made up: no unit, so that nobody takes them for millimetres.
-    header.set_xyzt_units("mm" if any(codes) else "unknown")
+    header.set_xyzt_units("mm" if sform.code or qform.code else "unknown")
     return bytes(header.binaryblock) + bytes(4)

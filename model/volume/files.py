@@ -44,6 +44,17 @@ class SliceFiles:
             self._save(LUNG, number, inside.astype(np.uint8) * 255)
         self._save(LESION, number, _in_steps(segmentation.lesion_probability, segmentation.findings.threshold))
 
+    def write_empty(self, number: int, shape: tuple[int, int], *, with_lung: bool) -> None:
+        """Keep a slice of which nothing is known as black, without lesion and lung.
+
+        Raises
+        ------
+        StorageError : the disk is full or cannot be written.
+        """
+        for kind in (GRAY, LUNG) if with_lung else (GRAY,):
+            self._save(kind, number, np.zeros(shape, np.uint8))
+        self._save(LESION, number, np.zeros(shape, np.uint16))
+
     def _save(self, kind: str, number: int, image: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
         path = self._path(kind, number)
         _, encoded = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])

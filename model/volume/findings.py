@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from model.decode.ct import CtVolume
-from model.findings import Findings
+from model.decode.ct import CtVolume, Place
+from model.findings import Findings, measure
 from model.volume.files import SliceFiles
 from model.volume.regions import Regions
 from model.volume.severity import SCALE, severity
@@ -18,6 +18,9 @@ from model.volume.sides import Counts, find_midline, right_lung
 LEAST_LESION_ML = 0.014
 """A sphere of 3 mm: what is smaller is called a micronodule (Fleischner Society, Radiology 2008), and is part of the
 volume but not counted as a lesion."""
+
+
+_KNOWN_UNREAD = ("threshold", "height_px", "width_px", "hounsfield")
 
 
 @dataclass(frozen=True)
@@ -33,22 +36,33 @@ class Side:
 
 @dataclass(frozen=True)
 class SliceRow:
-    """A slice of a volume: its number, from 1 at the feet, its findings, and either lung where they can be told."""
+    """A slice of a volume: its number, from 1 at the feet, its findings, and either lung where they can be told.
+
+    place : where other viewers have it. is_read : False where its file is damaged: then it shows nothing.
+    """
 
     number: int
     findings: Findings
     right: Side | None
     left: Side | None
+    place: Place = Place()
+    is_read: bool = True
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the figures by name, those of the lungs as right_... and left_..., for a row of a table."""
+        """Return the figures by name, those of the lungs as right_... and left_..., for a row of a table.
+
+        Of a slice that was not read there are none but its size.
+        """
         sides = {"right": self.right, "left": self.left}
         names = ("lung_px", "lesion_px", "lesion_percent_of_lung")
-        return {"slice": self.number, **self.findings.as_dict()} | {
-            f"{side}_{name}": None if figures is None else getattr(figures, name)
-            for side, figures in sides.items()
+        figures = self.findings.as_dict() | {
+            f"{side}_{name}": None if found is None else getattr(found, name)
+            for side, found in sides.items()
             for name in names
         }
+        if not self.is_read:
+            figures = {name: value if name in _KNOWN_UNREAD else None for name, value in figures.items()}
+        return {"slice": self.number, **asdict(self.place), "is_read": self.is_read, **figures}
 
 
 @dataclass(frozen=True)
@@ -63,6 +77,7 @@ class VolumeFindings:
 
     threshold: float
     slice_count: int
+    slices_read: int  # the others are damaged; the slices beside them stand for them
     slices_with_lesion: int
     most_affected_slice: int | None  # from 1 at the feet
     lesion_voxels: int
@@ -103,23 +118,56 @@ class Measured:
     rows: tuple[SliceRow, ...]
 
 
-def measure_volume(files: SliceFiles, slices: Sequence[Findings], volume: CtVolume, *, threshold: float) -> Measured:
+def measure_volume(
+    files: SliceFiles, slices: Sequence[Findings | None], volume: CtVolume, *, threshold: float
+) -> Measured:
     """Measure a volume.
 
     Parameters
     ----------
     files : its slices as they were read.
-    slices : the findings of each, at the same threshold.
+    slices : the findings of each, at the same threshold; None where its file is damaged.
     volume : for its spacing and sides; no slice of it is read again.
     """
-    weights = _voxel_ml(volume)
-    regions, columns = _collect(files, weights or (1.0,) * len(volume), threshold)
+    read = [findings is not None for findings in slices]
+    known_ml = _voxel_ml(volume)
+    weights = shared_out(known_ml or (1.0,) * len(volume), read)
+    regions, columns = _collect(files, weights, threshold)
     midline = find_midline(columns) if volume.sides_known else None
-    sides = [_sides(files, number, midline, threshold) for number in range(len(volume))]
     rows = tuple(
-        SliceRow(number, findings, *pair) for number, (findings, pair) in enumerate(zip(slices, sides, strict=True), 1)
+        SliceRow(
+            number + 1,
+            findings or _nothing(volume, threshold),
+            *(_sides(files, number, midline, threshold) if findings else (None, None)),
+            place=volume.places[number],
+            is_read=findings is not None,
+        )
+        for number, findings in enumerate(slices)
     )
-    return Measured(_sum_up(rows, weights, regions.sizes(), threshold), rows)
+    return Measured(_sum_up(rows, weights, regions.sizes(), threshold, in_ml=known_ml is not None), rows)
+
+
+def shared_out(weights: Sequence[float], read: Sequence[bool]) -> tuple[float, ...]:
+    """Return what each slice stands for once those that were not read are shared between the nearest that were.
+
+    >>> shared_out([4.0, 4.0, 4.0, 4.0], [False, True, False, True])
+    (0.0, 10.0, 0.0, 6.0)
+    """
+    known = np.flatnonzero(read)
+    shared = np.zeros(len(weights))
+    for number, weight in enumerate(weights):
+        distances = np.abs(known - number)
+        nearest = known[known <= number][-1:], known[known >= number][:1]
+        heirs = np.concatenate(nearest) if distances.min() else known[distances == 0]
+        shared[heirs] += weight / heirs.size
+    return tuple(float(weight) for weight in shared)
+
+
+def _nothing(volume: CtVolume, threshold: float) -> Findings:
+    """Return the findings of a slice that was not read."""
+    _, height, width = volume.shape
+    empty = np.zeros((height, width), np.float32)
+    return measure(empty, None, threshold=threshold)
 
 
 def _voxel_ml(volume: CtVolume) -> tuple[float, ...] | None:
@@ -131,10 +179,15 @@ def _voxel_ml(volume: CtVolume) -> tuple[float, ...] | None:
 
 
 def _collect(files: SliceFiles, weights: Sequence[float], threshold: float) -> tuple[Regions, Counts]:
-    """Go through the slices: lesions in three dimensions, and the pixels of lung in each column."""
+    """Go through the slices: lesions in three dimensions, and the pixels of lung in each column.
+
+    What weighs nothing was not read: lesions are joined across it.
+    """
     regions = Regions()
     columns: Counts = np.zeros(files.gray(0).shape[1], np.int64)
     for number, weight in enumerate(weights):
+        if not weight:
+            continue
         lesion = files.lesion(number, threshold)
         regions.add(lesion, weight=weight)
         lung = files.lung(number)
@@ -159,30 +212,36 @@ def _percent(part: float, whole: float | None) -> float | None:
 
 
 def _sum_up(
-    rows: Sequence[SliceRow], weights: tuple[float, ...] | None, sizes: Sequence[float], threshold: float
+    every: Sequence[SliceRow], weights: Sequence[float], sizes: Sequence[float], threshold: float, *, in_ml: bool
 ) -> VolumeFindings:
-    each = weights or (1.0,) * len(rows)
+    """Add up the slices that were read.
+
+    weights : what a pixel of each slice stands for, in millilitres where `in_ml` says so.
+    """
+    rows = [row for row in every if row.is_read]
+    each = [weight for weight, row in zip(weights, every, strict=True) if row.is_read]
     findings = [row.findings for row in rows]
     lesion = _weighted([item.lesion_area_px for item in findings], each)
     lung = _weighted([item.lung_area_px for item in findings], each)
     share = None if lesion is None else _percent(lesion, lung)
     # By the share as it is printed, so that 4.97 % is not told as 5.0 % of a class below 5. One slice tells no class.
-    graded = None if share is None or len(rows) == 1 else severity(round(share, 1) or share)
+    graded = None if share is None or len(every) == 1 else severity(round(share, 1) or share)
     areas = [item.lesion_area_px for item in findings]
     return VolumeFindings(
         threshold=threshold,
-        slice_count=len(rows),
+        slice_count=len(every),
+        slices_read=len(rows),
         slices_with_lesion=sum(area > 0 for area in areas),
-        most_affected_slice=1 + int(np.argmax(areas)) if any(areas) else None,
+        most_affected_slice=rows[int(np.argmax(areas))].number if any(areas) else None,
         lesion_voxels=sum(areas),
         lung_voxels=_total([item.lung_area_px for item in findings]),
-        lesion_ml=lesion if weights else None,
-        lung_ml=lung if weights else None,
+        lesion_ml=lesion if in_ml else None,
+        lung_ml=lung if in_ml else None,
         lesion_percent_of_lung=share,
-        right=_one_side([row.right for row in rows], weights),
-        left=_one_side([row.left for row in rows], weights),
-        lesion_count=sum(size >= LEAST_LESION_ML for size in sizes) if weights else len(sizes),
-        largest_lesion_ml=max(sizes, default=0.0) if weights else None,
+        right=_one_side([row.right for row in rows], each, in_ml=in_ml),
+        left=_one_side([row.left for row in rows], each, in_ml=in_ml),
+        lesion_count=sum(size >= LEAST_LESION_ML for size in sizes) if in_ml else len(sizes),
+        largest_lesion_ml=max(sizes, default=0.0) if in_ml else None,
         lesion_mean_hu=_mean_over_lesions(findings, each, "lesion_mean_hu"),
         ground_glass_percent=_mean_over_lesions(findings, each, "ground_glass_percent"),
         highest_probability=max(item.highest_probability for item in findings),
@@ -214,18 +273,17 @@ def _mean_over_lesions(findings: Sequence[Findings], weights: Sequence[float], n
     return sum(weight * value for weight, value in known) / total if total else None
 
 
-def _one_side(sides: Sequence[Side | None], weights: tuple[float, ...] | None) -> Side | None:
+def _one_side(sides: Sequence[Side | None], each: Sequence[float], *, in_ml: bool) -> Side | None:
     """Add up one lung; None where it could not be told in every slice."""
     known = [side for side in sides if side is not None]
     if not known or len(known) < len(sides):
         return None
-    each = weights or (1.0,) * len(known)
     lung = _weighted([side.lung_px for side in known], each)
     lesion = _weighted([side.lesion_px for side in known], each)
     return Side(
         lung_px=sum(side.lung_px for side in known),
         lesion_px=sum(side.lesion_px for side in known),
         lesion_percent_of_lung=_percent(lesion or 0.0, lung),
-        lung_ml=lung if weights else None,
-        lesion_ml=lesion if weights else None,
+        lung_ml=lung if in_ml else None,
+        lesion_ml=lesion if in_ml else None,
     )

@@ -8,12 +8,18 @@ from pathlib import Path
 
 from model.decode.ct import CtVolume
 from model.engine import Engine, Identity
+from model.errors import DamagedImage
+from model.findings import Findings
 from model.segment import segment_slice
 from model.threshold import DEFAULT_THRESHOLD
 from model.volume.files import SliceFiles
 from model.volume.findings import Measured, measure_volume
+from model.volume.notes import cut_off, damaged
 
 Progress = Callable[[int, int], None]
+
+MOST_DAMAGED = 0.1
+"""Share of the slices that may be damaged; with more of them, what is measured would be a guess."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +55,48 @@ def segment_volume(
 
     Raises
     ------
-    InputError : a slice cannot be read. StorageError : the slices cannot be kept.
+    InputError : a slice cannot be read, other than for damage; or too many slices are damaged.
+    StorageError : the slices cannot be kept.
     """
-    files, findings = SliceFiles(folder), []
-    notes = dict.fromkeys(volume.notes)
-    for number, ct_slice in enumerate(volume.slices()):
-        segmentation = segment_slice(ct_slice, engine, threshold=threshold, quality=quality)
-        files.write(number, segmentation)
-        findings.append(segmentation.findings)
-        notes |= dict.fromkeys(ct_slice.notes)
+    reader = _Reader(volume, engine, SliceFiles(folder), threshold=threshold, quality=quality)
+    findings = []
+    for number in range(len(volume)):
+        findings.append(reader.read(number))
         if progress is not None:
             progress(number + 1, len(volume))
-    measured = measure_volume(files, findings, volume, threshold=threshold)
-    return VolumeSegmentation(files, measured, engine.identity, quality, tuple(notes))
+    measured = measure_volume(reader.files, findings, volume, threshold=threshold)
+    notes = (*damaged(reader.damaged), *volume.notes, *reader.notes, *cut_off(measured.rows))
+    return VolumeSegmentation(reader.files, measured, engine.identity, quality, notes)
+
+
+class _Reader:
+    """Reads the slices of a volume and keeps them.
+
+    notes : what is told of slices, each sentence once. damaged : by the number of a slice, from 1, what is wrong.
+    """
+
+    def __init__(self, volume: CtVolume, engine: Engine, files: SliceFiles, *, threshold: float, quality: bool) -> None:
+        self._volume, self._engine, self.files = volume, engine, files
+        self._threshold, self._quality = threshold, quality
+        self.notes: dict[str, None] = {}
+        self.damaged: dict[int, str] = {}
+
+    def read(self, number: int) -> Findings | None:
+        """Read a slice, counted from 0, and keep it; None where its file is damaged.
+
+        Raises
+        ------
+        DamagedImage : too many are.
+        """
+        try:
+            ct_slice = self._volume.read(number)
+        except DamagedImage as exc:
+            self.damaged[number + 1] = str(exc)
+            if len(self.damaged) > MOST_DAMAGED * len(self._volume):
+                raise
+            self.files.write_empty(number, self._volume.shape[1:], with_lung="lung" in self._engine.channels)
+            return None
+        segmentation = segment_slice(ct_slice, self._engine, threshold=self._threshold, quality=self._quality)
+        self.files.write(number, segmentation)
+        self.notes |= dict.fromkeys(ct_slice.notes)
+        return segmentation.findings

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model.decode.ct import CtVolume
+from model.decode.ct import CtVolume, Place
 from model.decode.study import VolumeStudy
 from model.errors import DamagedImage, InputError, NotCt
 from tests.phantoms import (
@@ -157,9 +157,31 @@ def test_a_slice_aside_of_the_others_is_told(tmp_path: Path) -> None:
         {"ImagePositionPatient": ["1e300", 0, 0]},
     ],
 )
-def test_slices_without_a_place_are_refused(elements: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(NotCt, match="2 slices belong to one series, but not all say where in the patient they lie"):
-        opened(tmp_path, slice_bytes(0), slice_bytes(1, **elements))
+def test_slices_without_a_place_are_left_out(elements: dict[str, Any], tmp_path: Path) -> None:
+    volume = volume_of(tmp_path, *series_bytes(), slice_bytes(4, **elements))
+    assert_is_phantom(volume)
+    assert volume.notes == ("1 slice of the series was left out: it does not say where in the patient it lies.",)
+
+
+def test_a_series_of_which_half_has_no_place_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotCt, match="2 slices belong to one series, but 1 of them do not say where in the patient"):
+        opened(tmp_path, slice_bytes(0), slice_bytes(1, ImagePositionPatient=None))
+
+
+def test_each_slice_tells_where_other_viewers_have_it(tmp_path: Path) -> None:
+    contents = [slice_bytes(number, InstanceNumber=40 - number) for number in UNORDERED]
+    assert volume_of(tmp_path, *contents).places == tuple(Place(100.0 + 5.0 * n, 40 - n) for n in range(5))
+
+
+def test_a_place_that_is_unknown_is_none(tmp_path: Path) -> None:
+    volume = volume_of(tmp_path, slice_bytes(0, InstanceNumber=None, ImagePositionPatient=None))
+    assert volume.places == (Place(None, None),)
+
+
+def test_a_series_that_is_too_long_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.decode.series.MAX_SLICES", 4)
+    with pytest.raises(NotCt, match="The series has 5 slices; at most 4 are read"):
+        opened(tmp_path, *series_bytes())
 
 
 def test_a_place_that_is_no_number_is_none(tmp_path: Path) -> None:

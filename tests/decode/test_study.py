@@ -63,7 +63,7 @@ def test_a_volume_knows_where_it_comes_from(tmp_path: Path) -> None:
     nifti = opened(tmp_path / "b", nifti_bytes())
     assert isinstance(nifti, VolumeStudy)
     assert isinstance(nifti.origin, NiftiGrid)
-    assert (nifti.origin.shape, nifti.origin.codes) == (SHAPE[::-1], (1, 1))
+    assert (nifti.origin.shape, nifti.origin.sform.code, nifti.origin.qform.code) == (SHAPE[::-1], 1, 1)
 
 
 def test_a_series_is_read_from_several_files(tmp_path: Path) -> None:

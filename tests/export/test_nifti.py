@@ -143,6 +143,39 @@ def test_a_nifti_file_that_does_not_tell_sides_gets_a_mask_that_does_not(tmp_pat
     np.testing.assert_allclose(mask.affine, scan.affine, atol=1e-4)
 
 
+def test_a_mask_has_both_affines_of_its_nifti_file(tmp_path: Path) -> None:
+    source = write_nifti(tmp_path / "scan.nii", chest(), codes="LPS")
+    image = nibabel.load(source.path)
+    image.header.set_qform(np.diag([-1, -1, 1, 1]) @ oblique(), code=1)
+    image.header.set_sform(image.affine, code=2)
+    changed = nibabel.Nifti1Image(np.array(image.dataobj), None, image.header)
+    nibabel.save(changed, source.path)
+    read = read_nifti(source, tmp_path)
+    segmentation = by_hand(read.volume, tmp_path / "slices", marked())
+    write_mask(segmentation.files, Target(read.volume, read.grid), tmp_path / "mask.nii.gz", threshold=0.5)
+    scan, mask = nibabel.load(source.path).header, nibabel.load(tmp_path / "mask.nii.gz").header
+    assert (int(mask["sform_code"]), int(mask["qform_code"])) == (2, 1)
+    np.testing.assert_allclose(mask.get_sform(), scan.get_sform(), atol=1e-4)
+    np.testing.assert_allclose(mask.get_qform(), scan.get_qform(), atol=1e-4)
+    assert not np.allclose(mask.get_sform(), mask.get_qform(), atol=1.0)
+
+
+def test_of_uneven_slices_each_plane_holds_the_nearest(tmp_path: Path) -> None:
+    # Of eight slices, 4 mm apart, the sixth and seventh are missing.
+    sources = write_series(tmp_path / "scan", chest(8))
+    series = read_series([sources[number] for number in (0, 1, 2, 3, 4, 7)])
+    lesion = np.zeros((6, 40, 48), np.float32)
+    lesion[:, ROW, COLUMN] = np.linspace(0.5, 1.0, 6)
+    segmentation = by_hand(series.volume, tmp_path / "slices", lesion)
+    write_probability(segmentation.files, Target(series.volume, None), tmp_path / "probability.nii.gz")
+
+    image = nibabel.load(tmp_path / "probability.nii.gz")
+    column = np.asarray(image.get_fdata()[COLUMN, ROW])
+    np.testing.assert_allclose(column, [0.5, 0.6, 0.7, 0.8, 0.9, 0.9, 1.0, 1.0], atol=1e-4)
+    np.testing.assert_allclose(image.header.get_zooms(), (3.0, 2.0, 4.0), atol=1e-4)
+    np.testing.assert_allclose((image.affine @ [COLUMN, ROW, 7, 1])[:3], [28, 28, 128], atol=1e-4)
+
+
 def test_the_threshold_cuts_the_mask(tmp_path: Path) -> None:
     volume = drawn_volume(chest())
     segmentation = by_hand(volume, tmp_path / "slices", marked(0.4))

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.decode.ct import CtSlice
+from model.decode.ct import CtSlice, CtVolume
+from model.errors import DamagedImage
 from model.preprocess import WINDOW_HU
 from model.volume.segment import segment_volume
 from tests.training.stub import FakeEngine
@@ -47,7 +48,60 @@ def test_a_slice_is_asked_for_once(tmp_path: Path) -> None:
     volume = replace(drawn_volume(pixels()), read=read, notes=("of the volume",))
     segmentation = segment_volume(volume, FakeEngine(), tmp_path)
     assert asked == [0, 1, 2]
-    assert segmentation.notes == ("of the volume", "odd: 0", "odd: 1")
+    assert segmentation.notes[:3] == ("of the volume", "odd: 0", "odd: 1")
+
+
+def damaged(volume: CtVolume, *numbers: int) -> CtVolume:
+    """The volume, of which some slices, counted from 0, cannot be read."""
+
+    def read(number: int) -> CtSlice:
+        if number in numbers:
+            raise DamagedImage("Its pixels are damaged.")
+        return volume.read(number)
+
+    return replace(volume, read=read)
+
+
+def test_of_a_few_damaged_slices_those_beside_stand_for_them(tmp_path: Path) -> None:
+    values = np.repeat(pixels()[1:2], 20, axis=0)
+    volume = damaged(drawn_volume(values, extents_mm=(4.0,) * 20), 0, 7)
+    segmentation = segment_volume(volume, FakeEngine(), tmp_path)
+    rows, findings = segmentation.measured.rows, segmentation.measured.findings
+    assert segmentation.notes[0] == (
+        "2 slices (1, 8) were not read: shown black, and measured like the slices beside. Its pixels are damaged."
+    )
+    assert [row.number for row in rows if not row.is_read] == [1, 8]
+    assert (findings.slice_count, findings.slices_read, findings.slices_with_lesion) == (20, 18, 18)
+    # 16 pixels of 2 · 3 mm in 20 slices of 4 mm, as if none were damaged; one lesion, joined across the gap.
+    assert findings.lesion_ml == pytest.approx(20 * 16 * 6 * 4 / 1000)
+    assert findings.lung_ml == pytest.approx(20 * 24 * 24 * 6 * 4 / 1000)
+    assert findings.lesion_count == 1
+    row = rows[7].as_dict()
+    assert (row["is_read"], row["lesion_area_px"], row["right_lung_px"], row["height_px"]) == (False, None, None, 32)
+    assert not segmentation.files.gray(7).any() and not segmentation.files.lesion(7, 0.5).any()
+
+
+def test_of_many_damaged_slices_none_is_measured(tmp_path: Path) -> None:
+    volume = damaged(drawn_volume(np.repeat(pixels()[1:2], 20, axis=0)), 2, 7, 9)
+    with pytest.raises(DamagedImage, match="Its pixels"):
+        segment_volume(volume, FakeEngine(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("lung", "told"),
+    [
+        ((0, 9, 9), ["The last slice shows lung"]),
+        ((9, 9, 0), ["The first slice shows lung"]),
+        ((9, 9, 9), ["The first and the last slice show lung"]),
+        ((0, 9, 0), []),
+    ],
+)
+def test_lungs_that_the_scan_cuts_off_are_told(lung: tuple[int, ...], told: list[str], tmp_path: Path) -> None:
+    values = np.full((3, 32, 32), -1250.0, np.float32)
+    for number, width in enumerate(lung):
+        values[number, :, :width] = LUNG_HU
+    notes = segment_volume(drawn_volume(values), FakeEngine(), tmp_path).notes
+    assert [note.split(":")[0] for note in notes] == told
 
 
 def test_the_threshold_is_that_of_the_findings(tmp_path: Path) -> None:

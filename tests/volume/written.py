@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
-from model.decode.ct import CtSlice, CtVolume
+from model.decode.ct import CtSlice, CtVolume, Place
 from model.decode.kinds import SourceFile
 from model.engine import Identity
 from model.findings import Findings, measure
@@ -150,7 +150,12 @@ def drawn_volume(
         affine=affine,
         extents_mm=None if extents_mm is None else tuple(extents_mm),
         sides_known=sides_known,
+        places=_places(len(pixels), affine),
     )
+
+
+def _places(slices: int, affine: Affine | None) -> tuple[Place, ...]:
+    return tuple(Place(None if affine is None else float((affine @ [0, 0, n, 1])[2]), n + 1) for n in range(slices))
 
 
 def by_hand(
