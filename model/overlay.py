@@ -8,8 +8,9 @@ from functools import lru_cache
 import cv2
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import Normalize
+from matplotlib.colors import Normalize, to_hex
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -25,6 +26,8 @@ Certain is yellow: at the top of magma and inferno stands a white that is lost o
 OUTLINE = (120, 230, 255)  # RGB; stands out from gray and from every colour of the map
 RIM = (0, 0, 0)
 MIN_SIDE_FOR_BAR_PX = 160
+MIN_SIDE_FOR_LETTERS_PX = 64
+LIGHT = "#e8e8e6"  # text on dark
 
 RgbImage = NDArray[np.uint8]
 
@@ -65,7 +68,9 @@ def render_pictures(segmentation: Segmentation) -> dict[str, bytes]:
     return {name: render(segmentation) for name, render in PICTURES.items()}
 
 
-def overlay(gray: NDArray[np.uint8], probability: NDArray[np.float32], *, threshold: float) -> RgbImage:
+def overlay(
+    gray: NDArray[np.uint8], probability: NDArray[np.float32], *, threshold: float, bar: bool = True
+) -> RgbImage:
     """Draw the lesion probability over a slice.
 
     Over the lesions lies the heat map, more opaque the higher the probability; around them, just outside, an outline.
@@ -77,6 +82,7 @@ def overlay(gray: NDArray[np.uint8], probability: NDArray[np.float32], *, thresh
     gray : (H, W) uint8.
     probability : (H, W) float32 in 0.0 ... 1.0.
     threshold : probability from which a pixel is lesion.
+    bar : without it for pictures that lie beside each other or follow one another: they share a legend.
 
     Returns
     -------
@@ -86,7 +92,7 @@ def overlay(gray: NDArray[np.uint8], probability: NDArray[np.float32], *, thresh
         raise ValueError(f"gray {gray.shape} and probability {probability.shape} differ in shape")
     mask = lesion_mask(probability, threshold)
     image = np.repeat(gray[..., np.newaxis], 3, axis=2)
-    if min(gray.shape) >= MIN_SIDE_FOR_BAR_PX:
+    if bar and min(gray.shape) >= MIN_SIDE_FOR_BAR_PX:
         _draw_bar(image, mask, threshold)
     # Heat goes on last, so that neither the bar nor the outline hides a part of a lesion.
     _draw_outline(image, mask)
@@ -135,16 +141,69 @@ def _bar(height: int, threshold: float) -> NDArray[np.uint8]:
     """Render the colour bar, `height` pixels high, as RGBA; kept, since drawing text is the slow part."""
     dpi = 100
     figure = Figure(figsize=(0.58 * height / dpi, height / dpi), dpi=dpi, facecolor=(0.09, 0.09, 0.1, 0.75))
-    canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0.12, 0.07, 0.2, 0.78))
     scale = matplotlib.cm.ScalarMappable(Normalize(0.0, 1.0), COLOUR_MAP)
     bar = figure.colorbar(scale, cax=axes, ticks=[0.0, threshold, 1.0])
     size = max(5.0, 0.055 * height)
-    axes.set_yticklabels(["0", f"{threshold:g}", "1"], fontsize=size, color="#e8e8e6")
-    axes.tick_params(length=0.2 * size, pad=0.2 * size, color="#e8e8e6")
+    axes.set_yticklabels(["0", f"{threshold:g}", "1"], fontsize=size, color=LIGHT)
+    axes.tick_params(length=0.2 * size, pad=0.2 * size, color=LIGHT)
     axes.axhline(threshold, color=[channel / 255 for channel in OUTLINE], linewidth=max(1.0, height / 120))
     bar.outline.set_edgecolor("#9aa0a6")
-    figure.text(0.5, 0.98, "probability", ha="center", va="top", fontsize=0.85 * size, color="#e8e8e6")
+    figure.text(0.5, 0.98, "probability", ha="center", va="top", fontsize=0.85 * size, color=LIGHT)
+    return rendered(figure)
+
+
+def mark_sides(image: RgbImage) -> None:
+    """Write R at the left edge of an RGB picture and L at its right, into it: the patient's sides, as displayed.
+
+    Pictures with a side below 64 pixels have no room for them.
+    """
+    height, width = image.shape[:2]
+    if min(height, width) < MIN_SIDE_FOR_LETTERS_PX:
+        return
+    scale = max(0.4, min(height, width) / 450)
+    letters = np.zeros((height, width), np.uint8)
+    for letter in "RL":
+        (wide, high), _ = cv2.getTextSize(letter, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+        margin = max(1, round(8 * scale))
+        place = (margin if letter == "R" else width - wide - margin, (height + high) // 2)
+        cv2.putText(letters, letter, place, cv2.FONT_HERSHEY_SIMPLEX, scale, 255, 1, cv2.LINE_AA)
+    # A dark rim, so that they show on bright tissue too.
+    side = 2 * max(1, round(3 * scale)) + 1
+    rim = cv2.dilate(letters, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+    for shape, gray in ((rim, 0.0), (letters, 255.0)):
+        alpha = shape[..., np.newaxis] / 255.0
+        image[:] = np.rint(alpha * gray + (1.0 - alpha) * image).astype(np.uint8)
+
+
+def draw_scale(axes: Axes, threshold: float, *, ink: str, size: float) -> None:
+    """Draw the colours from probability 0 to 1 into flat axes, with 0, 1 and the threshold at their places.
+
+    ink : the colour of lines and text. size : of the text, in points.
+    """
+    axes.imshow(_colour_table()[np.newaxis].astype(np.uint8), extent=(0.0, 1.0, 0.0, 1.0), aspect="auto")
+    axes.axvline(threshold, ymin=-0.2, ymax=1.2, color=ink, linewidth=1.5, clip_on=False)
+    side = "left" if threshold < 0.2 else "right" if threshold > 0.8 else "center"
+    axes.text(threshold, 1.3, f"threshold {threshold:g}", ha=side, va="bottom", fontsize=size, color=ink)
+    axes.set_xticks([0.0, 1.0], ["0", "1"], fontsize=size, color=ink)
+    axes.set_yticks([])
+    axes.tick_params(length=0, pad=0.3 * size)
+    axes.spines[:].set_edgecolor("#9aa0a6")
+
+
+def colour_stops(count: int = 9) -> list[str]:
+    """Return so many colours of the heat map, evenly from probability 0 to 1, for a gradient on a page.
+
+    >>> colour_stops(2)
+    ['#440154', '#fde725']
+    """
+    table = _colour_table() / 255.0
+    return [to_hex(table[place]) for place in np.linspace(0, 255, count).round().astype(int)]
+
+
+def rendered(figure: Figure) -> NDArray[np.uint8]:
+    """Return what a figure shows: (H, W, 4) uint8, RGBA."""
+    canvas = FigureCanvasAgg(figure)
     # matplotlib states no types for these two.
     canvas.draw()  # type: ignore[no-untyped-call]
     return np.array(canvas.buffer_rgba(), np.uint8)  # type: ignore[no-untyped-call]

@@ -9,7 +9,7 @@ from PIL import Image
 from model.decode.ct import CtSlice
 from model.engine import Identity
 from model.findings import measure
-from model.overlay import COLOUR_MAP, mask_png, original_png, overlay, overlay_png, probability_png
+from model.overlay import COLOUR_MAP, mark_sides, mask_png, original_png, overlay, overlay_png, probability_png
 from model.segment import Segmentation
 
 # Higher than wide, and the lesion off the centre, so that nothing can be swapped or mirrored unseen.
@@ -81,6 +81,27 @@ def test_the_bar_avoids_the_lesion() -> None:
 def test_a_small_picture_has_no_bar() -> None:
     gray = np.full((100, 100), 100, np.uint8)
     assert np.all(overlay(gray, np.zeros((100, 100), np.float32), threshold=0.5) == 100)
+
+
+def test_the_bar_can_be_left_out() -> None:
+    image = overlay(GRAY, np.zeros(GRAY.shape, np.float32), threshold=0.5, bar=False)
+    assert np.all(image == GRAY[..., np.newaxis])
+
+
+@pytest.mark.parametrize(("height", "width"), [(300, 200), (64, 512), (96, 64)])
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_sides_are_seen_on_any_gray(height: int, width: int, value: int) -> None:
+    image = np.full((height, width, 3), value, np.uint8)
+    mark_sides(image)
+    written = np.abs(image.astype(int) - value).max(axis=(0, 2)) > 60
+    assert written[: width // 2].any()
+    assert written[width // 2 :].any()
+
+
+def test_a_tiny_picture_has_no_letters() -> None:
+    image = np.full((63, 200, 3), 100, np.uint8)
+    mark_sides(image)
+    assert np.all(image == 100)
 
 
 @pytest.mark.parametrize("value", [0, 255])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from model.decode.ct import CtVolume
 from model.volume.findings import LEAST_LESION_ML, Side, VolumeFindings
 
 
@@ -53,6 +56,32 @@ def lines(findings: VolumeFindings) -> list[tuple[str, str]]:
         ("Ground glass, consolidation", _densities(findings.ground_glass_percent)),
         ("Mean density of lesions", _hu(findings.lesion_mean_hu)),
     ]
+
+
+def sides(known: bool) -> str:
+    """Return what R and L at the edges of a picture mean, or that there are none."""
+    return "R and L: the patient's right and left" if known else "sides unknown"
+
+
+def size(shape: Sequence[int]) -> str:
+    """Return the size of a volume, (slices, H, W).
+
+    >>> size((41, 512, 400)), size((1, 512, 512))
+    ('41 slices × 512 rows × 400 columns', '1 slice × 512 rows × 512 columns')
+    """
+    slices, rows, columns = shape
+    return f"{slices} {'slice' if slices == 1 else 'slices'} × {rows} rows × {columns} columns"
+
+
+def spacing(volume: CtVolume) -> str:
+    """Return how large its voxels are in millimetres, in the order of `size`, as far as that is known."""
+    pixel, extents = volume.spacing_mm, volume.extents_mm
+    if pixel is None:
+        return "voxel spacing unknown"
+    if extents is None:
+        return f"pixels of {pixel[0]:.3g} × {pixel[1]:.3g} mm"
+    least, most = f"{min(extents):.3g}", f"{max(extents):.3g}"
+    return f"voxels of {least if least == most else f'{least} to {most}'} × {pixel[0]:.3g} × {pixel[1]:.3g} mm"
 
 
 def _volume(value: float | None, findings: VolumeFindings) -> str:

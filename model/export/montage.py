@@ -6,15 +6,18 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from model.overlay import encode_png, overlay
+from model.export.lines import sides
+from model.overlay import LIGHT, draw_scale, encode_png, mark_sides, overlay, rendered
 from model.volume.files import SliceFiles
 from model.volume.findings import SliceRow
 
 COLUMNS = 3
 CELL_PX = 360
 MOST = 6
+LEGEND_PX = 64
 
 RgbImage = NDArray[np.uint8]
 
@@ -33,26 +36,35 @@ def key_slices(rows: Sequence[SliceRow], most: int = MOST) -> list[SliceRow]:
     return chosen
 
 
-def montage_png(files: SliceFiles, rows: Sequence[SliceRow], *, threshold: float) -> bytes:
-    """Return the overlays of the key slices as one PNG, RGB, three beside each other, each with its number."""
+def montage_png(files: SliceFiles, rows: Sequence[SliceRow], *, threshold: float, sides_known: bool) -> bytes:
+    """Return the overlays of the key slices as one PNG, RGB, three beside each other, each with its number.
+
+    Below them stands a legend. Where the patient's sides are known, each slice has an R and an L at its edges.
+    """
     chosen = key_slices(rows)
-    cells = [_cell(files, row, threshold) for row in chosen]
+    cells = [_cell(files, row, threshold, sides_known=sides_known) for row in chosen]
     cells += [np.zeros_like(cells[0])] * (-len(cells) % COLUMNS)
     lines = [np.hstack(cells[start : start + COLUMNS]) for start in range(0, len(cells), COLUMNS)]
-    return encode_png(np.vstack(lines)[..., ::-1])
+    return encode_png(np.vstack([*lines, _legend(threshold, sides_known=sides_known)])[..., ::-1])
 
 
 def slice_overlay(files: SliceFiles, number: int, threshold: float) -> RgbImage:
-    """Return the overlay of a slice, counted from 0 as its files are: (H, W, 3) uint8, RGB."""
-    return overlay(files.gray(number), files.probability(number), threshold=threshold)
+    """Return the overlay of a slice, counted from 0 as its files are, without colour bar: (H, W, 3) uint8, RGB."""
+    return overlay(files.gray(number), files.probability(number), threshold=threshold, bar=False)
 
 
-def slice_overlay_png(files: SliceFiles, number: int, threshold: float) -> bytes:
-    """Return the overlay of a slice, counted from 0, as PNG, RGB."""
-    return encode_png(slice_overlay(files, number, threshold)[..., ::-1])
+def slice_overlay_png(files: SliceFiles, number: int, threshold: float, *, sides_known: bool = False) -> bytes:
+    """Return the overlay of a slice, counted from 0, as PNG, RGB, to be looked at alone.
+
+    It has a colour bar, and R and L where the patient's sides are known.
+    """
+    image = overlay(files.gray(number), files.probability(number), threshold=threshold)
+    if sides_known:
+        mark_sides(image)
+    return encode_png(image[..., ::-1])
 
 
-def _cell(files: SliceFiles, row: SliceRow, threshold: float) -> RgbImage:
+def _cell(files: SliceFiles, row: SliceRow, threshold: float, *, sides_known: bool) -> RgbImage:
     """Return (CELL_PX, CELL_PX, 3): a slice in its proportions, centred on black."""
     picture = slice_overlay(files, row.number - 1, threshold)
     scale = CELL_PX / max(picture.shape[:2])
@@ -64,4 +76,16 @@ def _cell(files: SliceFiles, row: SliceRow, threshold: float) -> RgbImage:
     # On black, so that it shows on bone and bright tissue too.
     cv2.rectangle(cell, (0, 0), (96, 28), (0, 0, 0), cv2.FILLED)
     cv2.putText(cell, f"slice {row.number}", (8, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (232, 232, 230), 1, cv2.LINE_AA)
+    if sides_known:
+        mark_sides(cell)
     return cell
+
+
+def _legend(threshold: float, *, sides_known: bool) -> RgbImage:
+    """Return (LEGEND_PX, COLUMNS * CELL_PX, 3): what the colours and letters mean."""
+    dpi = 100
+    figure = Figure(figsize=(COLUMNS * CELL_PX / dpi, LEGEND_PX / dpi), dpi=dpi, facecolor="black")
+    figure.text(0.01, 0.4, "probability of lesion", fontsize=9, color=LIGHT, va="center")
+    figure.text(0.99, 0.4, sides(sides_known), fontsize=9, color=LIGHT, va="center", ha="right")
+    draw_scale(figure.add_axes((1 / 3, 0.3, 1 / 3, 0.25)), threshold, ink=LIGHT, size=9)
+    return np.ascontiguousarray(rendered(figure)[..., :3])
