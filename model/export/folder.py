@@ -21,9 +21,11 @@ from model.volume.segment import VolumeSegmentation
 
 
 def write_all(
-    segmentation: VolumeSegmentation, study: VolumeStudy, folder: Path, *, name_patient: bool = False
+    segmentation: VolumeSegmentation, study: VolumeStudy, folder: Path, *, name: str = "", name_patient: bool = False
 ) -> list[str]:
     """Write mask, probability, montage, report and tables of a volume; of a DICOM series the SEG too.
+
+    name : what the report calls the file or series.
 
     Returns
     -------
@@ -43,7 +45,8 @@ def write_all(
         (folder / MONTAGE).write_bytes(
             montage_png(files, rows, threshold=threshold, sides_known=study.volume.sides_known)
         )
-        (folder / REPORT).write_bytes(report_pdf(segmentation, patient=_patient(study) if name_patient else ""))
+        patient = _patient(study) if name_patient else ""
+        (folder / REPORT).write_bytes(report_pdf(segmentation, study.volume, name=name, patient=patient))
         (folder / CSV).write_text(as_csv(segmentation), encoding="utf-8")
         (folder / JSON).write_text(as_json(segmentation), encoding="utf-8")
         names = [MASK, PROBABILITY, MONTAGE, REPORT, CSV, JSON]
