@@ -126,8 +126,10 @@ class Robustness:
     left_out_slices: int  # without lesion in the truth
 
 
-def measure_robustness(read: Reader, rows: Sequence[Row], *, threshold: float) -> Robustness:
-    """Read rows with and without lesion under every perturbation.
+def measure_robustness(
+    read: Reader, rows: Sequence[Row], *, threshold: float, wanted: Mapping[str, Perturbation] = PERTURBATIONS
+) -> Robustness:
+    """Read rows with and without lesion under every perturbation that is wanted.
 
     Raises
     ------
@@ -138,7 +140,7 @@ def measure_robustness(read: Reader, rows: Sequence[Row], *, threshold: float) -
     samples = [read_sample(row) for row in rows]
     plain = _read_all(read, samples, threshold=threshold)
     steps: dict[str, list[Step]] = {}
-    for name, perturbation in PERTURBATIONS.items():
+    for name, perturbation in wanted.items():
         steps[name] = [Step(perturbation.none, *plain)]
         for strength in perturbation.strengths:
             changed = [perturbation.apply(sample, strength) for sample in samples]
