@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -12,11 +11,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from model.decode.ct import CtSlice
-from model.decode.picture import MAX_FILE_MB
 from model.decode.study import VolumeStudy, open_study
 from model.engine import SHIPPED_WEIGHTS, Engine, Identity
 from model.ensemble import load_ensemble
-from model.errors import GroundglassError, MissingFile, TooLarge
+from model.errors import GroundglassError, MissingFile
 from model.export.folder import with_file_notes, write_all
 from model.export.montage import slice_overlay_png
 from model.inputs import SUFFIXES, Input, find_inputs
@@ -24,8 +22,6 @@ from model.overlay import render_pictures
 from model.segment import segment_slice
 from model.tables import GrowingTable
 from model.volume.segment import VolumeSegmentation, segment_volume
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,7 +77,6 @@ class _Batch:
     def _read(self, given: Input) -> None:
         if not given.files:
             raise MissingFile(f"The folder holds no DICOM file, and none that ends in {', '.join(SUFFIXES)}.")
-        _refuse_large_pictures(given)
         with tempfile.TemporaryDirectory(prefix="groundglass-") as scratch:
             study = open_study(given.files, Path(scratch) / "unpacked", as_picture=self._options.as_picture)
             if isinstance(study, CtSlice):
@@ -122,18 +117,11 @@ class _Batch:
         }
 
 
-def _refuse_large_pictures(given: Input) -> None:
-    """Raise TooLarge for a single file that would be read whole into memory; archives and volumes are not."""
-    source = given.files[0]
-    size = source.path.stat().st_size
-    if len(given.files) == 1 and not source.name.lower().endswith((".nii", ".nii.gz", ".zip")):
-        if size > MAX_FILE_MB * 1_000_000:
-            raise TooLarge(f"The file has {size / 1e6:.0f} MB; at most {MAX_FILE_MB} MB are read.")
-
-
 def _write_overlays(segmentation: VolumeSegmentation, folder: Path) -> None:
-    """Write an overlay of each slice, numbered from 1 at the feet."""
+    """Write an overlay of each slice, numbered from 1 at the feet; those of an earlier run are removed."""
     folder.mkdir(exist_ok=True)
+    for earlier in folder.glob("[0-9][0-9][0-9][0-9].png"):
+        earlier.unlink()
     files, threshold = segmentation.files, segmentation.measured.findings.threshold
     for row in segmentation.measured.rows:
         (folder / f"{row.number:04d}.png").write_bytes(slice_overlay_png(files, row.number - 1, threshold))

@@ -111,7 +111,10 @@ def read_nifti(source: SourceFile, folder: Path, *, value_range: tuple[float, fl
 
 def _unpacked(source: SourceFile, folder: Path) -> SourceFile:
     if kind_of(source.head()) != GZIP:
-        return source
+        # nibabel would unpack by the name, whatever the content is.
+        plain = folder / "plain.nii"
+        plain.symlink_to(source.path.absolute())
+        return replace(source, path=plain)
     unpacked = unpack_gzip(source, folder / "unpacked.nii")
     if kind_of(unpacked.head()) != NIFTI:
         raise NotAnImage(

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from pydicom import dcmread
+
+from model.__main__ import main
+from model.export.names import CSV, JSON, MASK, MONTAGE, PROBABILITY, REPORT, SEG
+from tests.volume.written import write_series
+from tests.webapp.scans import hounsfield, nifti, zipped
+
+EVERYTHING = {MASK, PROBABILITY, MONTAGE, REPORT, CSV, JSON, "overlay"}
+
+
+@pytest.fixture
+def series(tmp_path: Path) -> Path:
+    """A zip file with a series of three slices, the second of which shows lesions."""
+    sources = write_series(tmp_path / "dicom", hounsfield("none", "many", "none"))
+    path = tmp_path / "series.zip"
+    path.write_bytes(zipped({f"a/b/{source.name}": source.path.read_bytes() for source in sources}))
+    return path
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_series_and_a_volume_are_written_with_all_that_is_known(series: Path, tmp_path: Path) -> None:
+    volume, out = tmp_path / "volume.nii.gz", tmp_path / "out"
+    volume.write_bytes(gzip.compress(nifti("none", "many")))
+    assert main(["segment", str(series), str(volume), "--out", str(out)]) == 0
+    assert {file.name for file in out.iterdir()} == {"series", "volume", "volumes.csv"}
+    assert {file.name for file in (out / "series").iterdir()} == EVERYTHING | {SEG}
+    assert {file.name for file in (out / "volume").iterdir()} == EVERYTHING
+    assert [file.name for file in sorted((out / "series" / "overlay").iterdir())] == [f"000{n}.png" for n in (1, 2, 3)]
+
+    rows = read_rows(out / "volumes.csv")
+    assert [row["name"] for row in rows] == ["series", "volume"]
+    slices = read_rows(out / "series" / CSV)
+    assert [row["image_number"] for row in slices] == ["1", "2", "3"]
+    assert [float(row["z_mm"]) for row in slices] == [100.0, 104.0, 108.0]
+    told = json.loads((out / "series" / JSON).read_text())
+    mask = np.asarray(nibabel.load(out / "series" / MASK).dataobj)
+    assert mask.sum() == told["volume"]["lesion_voxels"] == int(rows[0]["lesion_voxels"]) > 0
+    assert [int(row["lesion_area_px"]) for row in slices] == mask.sum(axis=(0, 1)).tolist()
+    seg = dcmread(out / "series" / SEG)
+    assert seg.pixel_array.sum() == mask.sum()
+
+
+def test_a_volume_is_known_by_its_content_not_its_name(tmp_path: Path) -> None:
+    (tmp_path / "volume.nii.gz").write_bytes(nifti("one"))
+    (tmp_path / "other").write_bytes(gzip.compress(nifti("one")))
+    inputs = [str(tmp_path / name) for name in ("volume.nii.gz", "other")]
+    assert main(["segment", *inputs, "--out", str(tmp_path / "out")]) == 0
+    assert [row["name"] for row in read_rows(tmp_path / "out" / "volumes.csv")] == ["volume", "other"]
+
+
+def test_a_folder_of_a_series_is_one_volume(series: Path, tmp_path: Path) -> None:
+    assert main(["segment", str(tmp_path / "dicom"), "--out", str(tmp_path / "out")]) == 0
+    (row,) = read_rows(tmp_path / "out" / "volumes.csv")
+    assert (row["name"], row["slice_count"]) == ("dicom", "3")
+
+
+def test_overlays_of_an_earlier_longer_run_are_removed(series: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "series" / "overlay").mkdir(parents=True)
+    for name in ("0009.png", "mine.png"):
+        (out / "series" / "overlay" / name).write_bytes(b"of an earlier run")
+    assert main(["segment", str(series), "--out", str(out)]) == 0
+    names = sorted(file.name for file in (out / "series" / "overlay").iterdir())
+    assert names == ["0001.png", "0002.png", "0003.png", "mine.png"]
+
+
+def test_the_patient_is_named_when_asked_for(series: Path, tmp_path: Path) -> None:
+    assert main(["segment", str(series), "--out", str(tmp_path / "named"), "--patient-name"]) == 0
+    assert main(["segment", str(series), "--out", str(tmp_path / "plain")]) == 0
+    for out in ("named", "plain"):
+        assert b"Doe" not in b"".join(file.read_bytes() for file in (tmp_path / out / "series").glob("measurements.*"))
+    sizes = [(tmp_path / out / "series" / REPORT).stat().st_size for out in ("named", "plain")]
+    assert sizes[0] != sizes[1]
+
+
+def test_a_bad_volume_does_not_stop_the_others(
+    series: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.nii"
+    bad.write_bytes(nifti("one")[:5000])
+    assert main(["segment", str(bad), str(series), "--out", str(tmp_path / "out")]) == 1
+    assert "bad.nii: By its header" in capsys.readouterr().err
+    assert [row["name"] for row in read_rows(tmp_path / "out" / "volumes.csv")] == ["series"]
