@@ -8,6 +8,8 @@ from typing import Any
 
 from model.export import names
 from model.export.lines import percent as percent
+from model.export.lines import sides as sides
+from model.export.lines import size as size
 
 FILE_LABELS = {
     names.REPORT: "Report, PDF",
@@ -41,25 +43,47 @@ def slice_summary(row: Mapping[str, Any]) -> str:
 
     row : as `model.volume.findings.SliceRow.as_dict` gives it.
     """
-    area, share = row["lesion_area_mm2"], row["lesion_percent_of_lung"]
+    if not row["is_read"]:
+        return "This slice was not read: its file is damaged."
     if not row["lesion_area_px"]:
         return "No lesion in this slice."
-    size = f"{count(row['lesion_area_px'])} px" if area is None else _square_centimetres(area / 100.0)
-    return f"{size} of lesion" + ("." if share is None else f", {percent(share)} of the lung in this slice.")
+    told = f"{_lesion_area(row)} of lesion"
+    share, mean_hu, ground_glass = (
+        row[name] for name in ("lesion_percent_of_lung", "lesion_mean_hu", "ground_glass_percent")
+    )
+    if share is not None:
+        told += f", {percent(share)} of the lung in this slice"
+    if mean_hu is not None and ground_glass is not None:
+        told += f"; mean {mean_hu:.0f} HU, {ground_glass:.0f} % ground glass"
+    return f"{told}."
 
 
-def _square_centimetres(area: float) -> str:
+def _lesion_area(row: Mapping[str, Any]) -> str:
+    if row["lesion_area_mm2"] is None:
+        return f"{count(row['lesion_area_px'])} px"
+    area = row["lesion_area_mm2"] / 100.0
     return "less than 0.1 cm²" if area < 0.05 else f"{area:.1f} cm²"
+
+
+LEAST_BAR = 4.0
+"""What a slice with any lesion has in the chart, so that it is seen."""
 
 
 def chart(rows: Sequence[Mapping[str, Any]]) -> list[float]:
     """Return the height of each slice's bar, 0 ... 100, the largest lesion area being 100.
 
-    >>> chart([{"lesion_area_px": 0}, {"lesion_area_px": 5}, {"lesion_area_px": 10}])
-    [0.0, 50.0, 100.0]
+    >>> chart([{"lesion_area_px": area} for area in (None, 0, 1, 500, 1000)])
+    [0.0, 0.0, 4.0, 50.0, 100.0]
     """
-    largest = max(max(row["lesion_area_px"] for row in rows), 1)
-    return [round(100.0 * row["lesion_area_px"] / largest, 1) for row in rows]
+    # A slice that was not read has no area.
+    areas = [row["lesion_area_px"] or 0 for row in rows]
+    return [max(LEAST_BAR, round(100.0 * area / max(areas), 1)) if area else 0.0 for area in areas]
+
+
+def chart_scale(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return how large the lesion of the highest bar is; nothing where no slice has a lesion."""
+    highest = max(rows, key=lambda row: row["lesion_area_px"] or 0)
+    return _lesion_area(highest) if highest["lesion_area_px"] else ""
 
 
 def duration(seconds: float) -> str:

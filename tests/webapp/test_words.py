@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from webapp.words import count, percent, probability, summary
+from webapp.words import chart, chart_scale, count, percent, probability, slice_summary, summary
 
 
 def measurements(lesions: int, of_lung: float | None) -> dict[str, float | int | None]:
@@ -39,3 +41,50 @@ def test_a_probability_is_never_rounded_to_certainty(value: float, words: str) -
 
 def test_count() -> None:
     assert (count(12043), count(None)) == ("12,043", "unknown")
+
+
+def row(area_px: int | None, **figures: Any) -> dict[str, Any]:
+    """A slice in Hounsfield units, with pixels of 2 mm²."""
+    known = {
+        "is_read": area_px is not None,
+        "lesion_area_px": area_px,
+        "lesion_area_mm2": None if area_px is None else 2.0 * area_px,
+        "lesion_percent_of_lung": 12.36,
+        "lesion_mean_hu": -612.4,
+        "ground_glass_percent": 92.6,
+    }
+    return known | figures
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (row(160), "3.2 cm² of lesion, 12.4 % of the lung in this slice; mean -612 HU, 93 % ground glass."),
+        (row(160, lesion_percent_of_lung=None), "3.2 cm² of lesion; mean -612 HU, 93 % ground glass."),
+        (
+            row(1600, lesion_area_mm2=None, lesion_mean_hu=None, ground_glass_percent=None),
+            "1,600 px of lesion, 12.4 % of the lung in this slice.",
+        ),
+        (row(1, lesion_mean_hu=None), "less than 0.1 cm² of lesion, 12.4 % of the lung in this slice."),
+        (row(0, lesion_mean_hu=None, ground_glass_percent=None), "No lesion in this slice."),
+        (row(None), "This slice was not read: its file is damaged."),
+    ],
+)
+def test_what_a_slice_shows_is_one_sentence(given: dict[str, Any], sentence: str) -> None:
+    assert slice_summary(given) == sentence
+
+
+def test_any_lesion_has_a_bar_that_is_seen() -> None:
+    assert chart([row(area) for area in (0, 1, 1_000_000, None)]) == [0.0, 4.0, 100.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "scale"),
+    [
+        ([row(0), row(160), row(None)], "3.2 cm²"),
+        ([row(5, lesion_area_mm2=None), row(1234, lesion_area_mm2=None)], "1,234 px"),
+        ([row(0), row(None)], ""),
+    ],
+)
+def test_the_chart_states_what_its_highest_bar_is(rows: list[dict[str, Any]], scale: str) -> None:
+    assert chart_scale(rows) == scale
