@@ -6,6 +6,8 @@ const count = Number(viewer.dataset.count);
 const field = document.getElementById("slice");
 const shown = document.getElementById("shown");
 const keep = document.getElementById("keep");
+const at = document.getElementById("at");
+const here = document.getElementById("here");
 const kinds = ["original", "overlay"];
 const bars = Array.from(document.querySelectorAll("#chart a"));
 const summaries = Array.from(document.querySelectorAll("tbody td:nth-child(2)"), (cell) => cell.textContent);
@@ -18,31 +20,32 @@ slider.min = "1";
 slider.max = String(count);
 slider.value = String(number);
 slider.setAttribute("aria-label", "Slice, from the feet to the head");
-document.getElementById("stepper").after(slider);
+document.getElementById("stepper").append(slider);
 document.getElementById("show").hidden = true;
 
-function address(kind, at) {
-  return viewer.dataset.pictures.replace("/0/KIND", "/" + at + "/" + kind);
+function address(kind, slice) {
+  return viewer.dataset.pictures.replace("/0/KIND", "/" + slice + "/" + kind);
 }
 
-function preload(at) {
-  if (at < 1 || at > count) return;
-  for (const kind of kinds) new Image().src = address(kind, at);
+function preload(slice) {
+  if (slice < 1 || slice > count) return;
+  for (const kind of kinds) new Image().src = address(kind, slice);
 }
 
 function show(wanted) {
-  const at = Math.min(Math.max(Math.round(wanted), 1), count);
-  if (!Number.isFinite(at) || at === number) return;
+  const next = Math.min(Math.max(Math.round(wanted), 1), count);
+  if (!Number.isFinite(next) || next === number) return;
   bars[number - 1].classList.remove("here");
-  const step = Math.sign(at - number);
-  number = at;
+  const step = Math.sign(next - number);
+  number = next;
   bars[number - 1].classList.add("here");
   for (const kind of kinds) {
     const image = document.getElementById(kind);
     image.src = address(kind, number);
     image.alt = "Slice " + number + (kind === "original" ? " as it was read." : " with lesions coloured by probability.");
   }
-  field.value = slider.value = String(number);
+  field.value = slider.value = at.textContent = String(number);
+  for (const end of ["x1", "x2"]) here.setAttribute(end, String(10 * number - 5));
   slider.setAttribute("aria-valuetext", "Slice " + number + " of " + count + ". " + summaries[number - 1]);
   shown.textContent = summaries[number - 1];
   keep.href = address("overlay", number) + "?download=1";

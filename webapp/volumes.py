@@ -8,11 +8,10 @@ from typing import Any
 from flask import Blueprint, Response, abort, make_response, render_template, request, send_from_directory, url_for
 
 from model import errors
-from model.export.montage import slice_overlay_png
+from model.export.montage import slice_overlay, slice_overlay_png
 from model.export.names import NOTICE
-from model.overlay import encode_png
+from model.overlay import colour_stops, encode_png
 from model.volume.files import SliceFiles
-from webapp import words
 from webapp.jobs import FILES, SLICES
 from webapp.queueing import current_queue
 from webapp.requests import read_number
@@ -37,21 +36,35 @@ def volume_page(result_id: str, details: dict[str, Any]) -> Response:
     count = len(details["slices"])
     start = details["volume"]["most_affected_slice"] or (count + 1) // 2
     number = read_number(request, "slice", least=1, most=count, otherwise=start)
-    chart = words.chart(details["slices"])
-    page = render_template("volume.html", result_id=result_id, number=number, count=count, chart=chart, **details)
+    shown = details | {"sides_known": _sides_known(details)}
+    page = render_template(
+        "volume.html", result_id=result_id, number=number, count=count, colours=colour_stops(), **shown
+    )
     return make_response(page)
+
+
+def _sides_known(details: dict[str, Any]) -> bool:
+    """Whether the patient's right and left are known; where nothing tells, whether the lungs were told apart."""
+    return bool(details.get("sides_known", details["volume"]["right"] is not None))
 
 
 @blueprint.get("/results/<result_id>/slices/<int:number>/<kind>.png")
 def slice_picture(result_id: str, number: int, kind: str) -> Response:
-    """Send a picture of one slice, counted from 1 at the feet; with ?download=1 as a file to keep."""
+    """Send a picture of one slice, counted from 1 at the feet; with ?download=1 as a file to keep.
+
+    The page has the legend of the overlays, and the sides; in a file to keep they are drawn.
+    """
     details = current_results().details(result_id)
     folder = current_results().folder_of(result_id)
     if details is None or folder is None or "slices" not in details or kind not in PICTURES:
         abort(HTTPStatus.NOT_FOUND)
     if not 1 <= number <= len(details["slices"]):
         abort(HTTPStatus.NOT_FOUND)
-    png = _render(SliceFiles(folder / SLICES), number - 1, kind, details["volume"]["threshold"])
+    files, threshold = SliceFiles(folder / SLICES), details["volume"]["threshold"]
+    if kind == "overlay" and request.args.get("download"):
+        png = slice_overlay_png(files, number - 1, threshold, sides_known=_sides_known(details))
+    else:
+        png = _render(files, number - 1, kind, threshold)
     response = make_response(png)
     response.content_type = "image/png"
     if request.args.get("download"):
@@ -63,7 +76,7 @@ def slice_picture(result_id: str, number: int, kind: str) -> Response:
 def _render(files: SliceFiles, number: int, kind: str, threshold: float) -> bytes:
     """Return a picture as PNG: kept slices are drawn when they are asked for, since few of many are looked at."""
     if kind == "overlay":
-        return slice_overlay_png(files, number, threshold)
+        return encode_png(slice_overlay(files, number, threshold)[..., ::-1])
     if kind == "mask":
         return encode_png(files.lesion(number, threshold).astype("uint8") * 255)
     return files.png("gray" if kind == "original" else "lesion", number)
