@@ -7,18 +7,17 @@ import fcntl
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from model.errors import Busy
+from webapp.attempt import Attempt, begin, tend
 from webapp.results import ResultStore
-from webapp.status import QUEUED, WORKING, Status, begin, read_status, told_as_failed, write_status
+from webapp.status import ORDER, QUEUED, UPLOAD, WORKING, Status, put_in_queue, read_status
 
-UPLOAD, SLICES, FILES = "upload", "slices", "files"
-_ORDER = "order.json"
+SLICES, FILES = "slices", "files"
 
 
 @dataclass(frozen=True)
@@ -51,10 +50,10 @@ class JobStore:
         """
         with self._results.adding() as (result_id, draft):
             with self._one_at_a_time():
-                self.refuse_if_full()
+                self._refuse_if_full()
             save(draft / UPLOAD)
-            (draft / _ORDER).write_text(json.dumps(asdict(order)), encoding="utf-8")
-            write_status(draft, Status(QUEUED, created=time.time(), updated=time.time()))
+            (draft / ORDER).write_text(json.dumps(asdict(order)), encoding="utf-8")
+            put_in_queue(draft)
         return result_id
 
     def forget(self, result_id: str) -> None:
@@ -63,10 +62,9 @@ class JobStore:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def refuse_if_full(self) -> None:
-        """Raise Busy where too many wait already."""
+    def _refuse_if_full(self) -> None:
         if len(self.waiting()) >= self._longest_queue:
-            raise queue_is_full()
+            raise Busy("Other volumes are being read, and the queue is full. Try again in a minute.")
 
     def status(self, result_id: str) -> Status | None:
         """Return where a job stands; None where there is no such job, or its results have expired."""
@@ -74,8 +72,7 @@ class JobStore:
         if folder is None:
             return None
         with contextlib.suppress(FileNotFoundError):
-            status = read_status(folder)
-            return told_as_failed(status) if status.is_stalled else status
+            return read_status(folder)
         return None
 
     def place(self, result_id: str) -> int:
@@ -90,18 +87,24 @@ class JobStore:
         return [name for _, name in sorted(queued)]
 
     def in_work(self) -> int:
-        """Return how many jobs are being read, those apart whose process is gone."""
+        """Return how many jobs are being read."""
         statuses = map(self.status, self._results.ids())
         return sum(status is not None and status.state == WORKING for status in statuses)
 
-    def claim(self, *, at_most: int) -> Path | None:
-        """Take the oldest job that waits, unless so many are in work already; return its folder."""
+    def claim(self, *, at_most: int) -> Attempt | None:
+        """Take the oldest job that waits, unless so many are in work already."""
         with self._one_at_a_time():
             if self.in_work() >= at_most:
                 return None
-            folders = [self._results.folder_of(result_id) for result_id in self.waiting()]
-            # One that cannot be taken, because it was taken half, must not hold up those behind it.
-            return next((folder for folder in folders if folder is not None and begin(folder)), None)
+            folders = map(self._results.folder_of, self.waiting())
+            attempts = (begin(folder) for folder in folders if folder is not None)
+            return next((attempt for attempt in attempts if attempt is not None), None)
+
+    def tend(self) -> None:
+        """Put jobs back in the queue that have lost their process, and clear up those that have ended."""
+        for folder in map(self._results.folder_of, self._results.ids()):
+            if folder is not None:
+                tend(folder)
 
     @contextlib.contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
@@ -116,14 +119,9 @@ class JobStore:
                 os.close(handle)
 
 
-def queue_is_full() -> Busy:
-    """Return the error of a volume for which there is no room in the queue."""
-    return Busy("Other volumes are being read, and the queue is full. Try again in a minute.")
-
-
 def read_order(folder: Path) -> Order:
     """Return what is to be done in a job's folder."""
-    content: Mapping[str, Any] = json.loads((folder / _ORDER).read_text(encoding="utf-8"))
+    content: Mapping[str, Any] = json.loads((folder / ORDER).read_text(encoding="utf-8"))
     return Order(**{**content, "names": tuple(content["names"])})
 
 

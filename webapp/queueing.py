@@ -1,10 +1,14 @@
-"""Who reads the volumes: threads of this server, or workers elsewhere that take them from Redis."""
+"""Who reads the volumes: threads of this server, or workers elsewhere whom Redis tells of them.
+
+The jobs are in their folders in either case; Redis holds the ids of those that wait, and may forget them.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +16,7 @@ from typing import Protocol
 from flask import current_app
 
 from model.errors import StorageError
-from webapp.jobs import JobStore, Order, queue_is_full
+from webapp.jobs import JobStore, Order
 from webapp.results import ResultStore
 from webapp.segmenter import Segmenter
 from webapp.settings import Settings
@@ -23,6 +27,7 @@ log = logging.getLogger(__name__)
 EXTENSION = "groundglass-jobs"
 REDIS_QUEUE = "groundglass"
 _LOOK_EVERY_S = 0.5
+_TEND_EVERY_S = 5.0
 _LONGEST_WORK_S = 3600
 
 
@@ -33,6 +38,9 @@ class Queue(Protocol):
 
     def submit(self, order: Order, save: Callable[[Path], object]) -> str:
         """Take a job in and return its id; see `JobStore.create`."""
+
+    def tend(self) -> None:
+        """See to jobs whose process died, or that nobody knows of."""
 
 
 class EmbeddedQueue:
@@ -48,14 +56,18 @@ class EmbeddedQueue:
         self._news.set()
         return result_id
 
+    def tend(self) -> None:
+        """See to jobs whose process died."""
+        self.store.tend()
+
     def work_once(self) -> bool:
         """Do the oldest job that waits; return whether there was one."""
         # First, so that no job is claimed that cannot be done.
         engine = self._segmenter.engine()
-        folder = self.store.claim(at_most=os.cpu_count() or 1)
-        if folder is None:
+        attempt = self.store.claim(at_most=os.cpu_count() or 1)
+        if attempt is None:
             return False
-        work(folder, engine)
+        work(attempt, engine)
         return True
 
     def start(self) -> None:
@@ -82,7 +94,7 @@ class RedisQueue:
         from redis import Redis  # Only servers with REDIS_URL need the two packages.
         from rq import Queue as RqQueue
 
-        self.store, self._longest = store, settings.queue
+        self.store = store
         self._queue = RqQueue(REDIS_QUEUE, connection=Redis.from_url(settings.redis_url))
 
     def submit(self, order: Order, save: Callable[[Path], object]) -> str:
@@ -94,39 +106,54 @@ class RedisQueue:
         """
         from redis.exceptions import RedisError
 
+        result_id = self.store.create(order, save)
         try:
-            if self._queue.count >= max(1, self._longest):
-                raise queue_is_full()
-            result_id = self.store.create(order, save)
-            self._enqueue(result_id)
+            self._tell(result_id)
         except RedisError as exc:
+            # Its sender is told to try again, so that it must not be read as well.
+            self.store.forget(result_id)
             log.error("Redis does not answer: %s", type(exc).__name__)
             raise StorageError(
                 "The server cannot take volumes now: its queue does not answer. Try again later."
             ) from exc
         return result_id
 
-    def _enqueue(self, result_id: str) -> None:
-        """Tell the workers; what cannot be told of is not kept."""
-        try:
-            self._queue.enqueue("webapp.worker.read_volume", result_id, job_timeout=_LONGEST_WORK_S, result_ttl=0)
-        except Exception:
-            self.store.forget(result_id)
-            raise
+    def tend(self) -> None:
+        """See to jobs whose worker died, and tell the workers of those that Redis has forgotten."""
+        self.store.tend()
+        known = set(self._queue.job_ids)
+        for result_id in self.store.waiting():
+            # A worker may have just been told of one: it is then told twice, and the second finds nothing to do.
+            if result_id not in known:
+                self._tell(result_id)
+
+    def _tell(self, result_id: str) -> None:
+        self._queue.enqueue(
+            "webapp.worker.read_volume", result_id, job_id=result_id, job_timeout=_LONGEST_WORK_S, result_ttl=0
+        )
 
 
 def make_queue(settings: Settings, results: ResultStore, segmenter: Segmenter) -> Queue:
     """Return the queue that the settings name."""
-    if settings.redis_url:
-        # Redis counts those that wait; here they are only kept.
-        return RedisQueue(JobStore(results, longest_queue=10_000), settings)
-    return EmbeddedQueue(JobStore(results, longest_queue=max(1, settings.queue)), segmenter)
+    store = JobStore(results, longest_queue=max(1, settings.queue))
+    return RedisQueue(store, settings) if settings.redis_url else EmbeddedQueue(store, segmenter)
 
 
 def start_working(queue: Queue) -> None:
-    """Begin to read volumes in this process, unless workers elsewhere do."""
+    """Begin to see to the jobs in this process, and to read volumes unless workers elsewhere do."""
+    threading.Thread(target=_tend_on, args=(queue,), name="tend-jobs", daemon=True).start()
     if isinstance(queue, EmbeddedQueue):
         queue.start()
+
+
+def _tend_on(queue: Queue) -> None:
+    while True:
+        try:
+            queue.tend()
+        except Exception:
+            # Without this thread a job whose process died would be in work for ever.
+            log.exception("jobs cannot be seen to")
+        time.sleep(_TEND_EVERY_S)
 
 
 def current_queue() -> Queue:

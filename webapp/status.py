@@ -1,41 +1,107 @@
-"""Where a job stands: a file in its folder, replaced whole, so that every process can tell."""
+"""Where a job stands: the name of one file in its folder.
+
+    queued-0 -> working-1 -> done-1 | failed-1
+                working-1 -> queued-1 -> working-2 -> done-2 | failed-2    where the first attempt lost its process
+
+The number counts how often the job was begun. Each step is a rename, which one process alone can make, on shared file
+systems too. The time of the file is the last sign of life.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import logging
-import os
-import threading
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from model.errors import StorageError
 
-log = logging.getLogger(__name__)
-
 QUEUED, WORKING, DONE, FAILED = "queued", "working", "done", "failed"
+UPLOAD, ORDER = "upload", "order.json"
 
-BEAT_S = 5.0
-"""How often a job in work says that its process lives."""
-
-STALLED_AFTER_S = 60.0
-"""A job in work that says nothing for so long has lost its process."""
+MOST_ATTEMPTS = 2
+"""A job is begun again once: what ends its process twice may be the volume, and would end it for ever."""
 
 WAITS_AT_MOST_S = 6 * 3600.0
-"""A job that nobody has begun after so long is deleted like a result."""
+"""A job that nobody has taken care of for so long is deleted like a result."""
 
-_STATUS, _CLAIMED = "status.json", "claimed"
+_STOPPED_TWICE = (
+    "The server stopped twice while it read this volume. It may be the volume: if other volumes are read, tell whoever "
+    "runs the server."
+)
+
+
+class Stage(NamedTuple):
+    """A state, and how often the job was begun until then."""
+
+    state: str
+    attempts: int
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state in (DONE, FAILED)
+
+    def file_in(self, folder: Path) -> Path:
+        """Return the file that says of a job that it stands here."""
+        return folder / f"{self.state}-{self.attempts}"
+
+
+# A job goes on to later stages only, so whoever looks in this order cannot miss it on its way.
+_IN_ORDER = (
+    Stage(QUEUED, 0),
+    Stage(WORKING, 1),
+    Stage(QUEUED, 1),
+    Stage(WORKING, 2),
+    *(Stage(state, attempts) for attempts in (1, 2) for state in (DONE, FAILED)),
+)
+
+
+def put_in_queue(folder: Path) -> None:
+    """Make a job of a folder that holds an order and its upload."""
+    Stage(QUEUED, 0).file_in(folder).touch()
+
+
+def find_stage(folder: Path) -> tuple[Stage, float]:
+    """Return the stage of a job and its last sign of life, in seconds since the epoch.
+
+    Raises
+    ------
+    FileNotFoundError : the folder holds no job, or is gone.
+    """
+    for stage in _IN_ORDER:
+        with contextlib.suppress(FileNotFoundError):
+            return stage, stage.file_in(folder).stat().st_mtime
+    raise FileNotFoundError(folder)
+
+
+def step(folder: Path, here: Stage, there: Stage) -> bool:
+    """Bring a job from one stage to another; return whether it was this process that did."""
+    try:
+        here.file_in(folder).rename(there.file_in(folder))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def room_of(folder: Path, attempt: int) -> Path:
+    """Return the folder for what an attempt makes: its own, so that one that comes back late disturbs no other."""
+    return folder / f"attempt-{attempt}"
+
+
+def news_of(folder: Path, attempt: int) -> Path:
+    """Return the file in which an attempt tells how far it is, and what went wrong."""
+    return folder / f"attempt-{attempt}.json"
 
 
 @dataclass(frozen=True)
 class Status:
-    """Where a job stands; times in seconds since the epoch."""
+    """What is told of a job; times in seconds since the epoch."""
 
     state: str
+    attempts: int = 0  # how often it was begun
     done: int = 0
     of: int | None = None  # None until the volume is opened
     created: float = 0.0
@@ -45,107 +111,40 @@ class Status:
     sentence: str | None = None  # what is told of it
 
     @property
-    def finished(self) -> bool:
-        """Whether nothing more will happen."""
-        return self.state in (DONE, FAILED)
-
-    @property
     def seconds_left(self) -> float | None:
         """Return how long the rest will take at the pace so far; None where that is unknown yet."""
         if self.state != WORKING or self.started is None or not self.done or self.of is None:
             return None
         return (self.updated - self.started) / self.done * (self.of - self.done)
 
-    @property
-    def is_stalled(self) -> bool:
-        """Whether the job is in work by its status, but has lost its process."""
-        return self.state == WORKING and time.time() - self.updated > STALLED_AFTER_S
 
+def read_status(folder: Path) -> Status:
+    """Return what is told of a job.
 
-def begin(folder: Path) -> bool:
-    """Mark a job as being in work; return whether it was free to be taken."""
-    try:
-        # Exclusive creation holds on shared file systems too, where locks may not.
-        (folder / _CLAIMED).touch(exist_ok=False)
-    except FileExistsError:
-        return False
-    now = time.time()
-    try:
-        write_status(folder, replace(read_status(folder), state=WORKING, started=now, updated=now))
-    except OSError:
-        (folder / _CLAIMED).unlink(missing_ok=True)
-        raise
-    return True
+    Raises
+    ------
+    FileNotFoundError : the folder holds no job, or is gone.
+    """
+    # The order is written once, when the job is taken in.
+    created = (folder / ORDER).stat().st_mtime
+    stage, updated = find_stage(folder)
+    status = Status(stage.state, stage.attempts, created=created, updated=updated)
+    if stage.state == QUEUED:
+        return status
+    with contextlib.suppress(FileNotFoundError):
+        status = replace(status, **json.loads(news_of(folder, stage.attempts).read_text(encoding="utf-8")))
+    if stage.state == DONE and room_of(folder, stage.attempts).exists():
+        # What was made is still being brought to its place.
+        return replace(status, state=WORKING)
+    if stage.state == FAILED and status.sentence is None:
+        return replace(status, error=StorageError.__name__, sentence=_STOPPED_TWICE)
+    return status
 
 
 def is_waited_for(folder: Path) -> bool:
     """Whether a folder holds a job that waits or is in work, which must not be swept however old it is."""
     try:
-        status = read_status(folder)
-    except (OSError, ValueError):
+        stage, seen = find_stage(folder)
+    except OSError:
         return False
-    if status.state == QUEUED:
-        return time.time() - status.created < WAITS_AT_MOST_S
-    return status.state == WORKING and not status.is_stalled
-
-
-def read_status(folder: Path) -> Status:
-    """Return what a job's folder says of where it stands."""
-    return Status(**json.loads((folder / _STATUS).read_text(encoding="utf-8")))
-
-
-class Report:
-    """What a job in work tells of itself. Its folder may be gone: then there is nobody left to tell."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._lock = folder, threading.Lock()
-        self._ended = threading.Event()
-
-    def progress(self, done: int, of: int) -> None:
-        """Say how many slices are done."""
-        self._say(done=done, of=of)
-
-    def finish(self) -> None:
-        """Say that the job is done."""
-        self._say(state=DONE)
-
-    def fail(self, error: str, sentence: str) -> None:
-        """Say that the job failed, and why."""
-        self._say(state=FAILED, error=error, sentence=sentence)
-
-    @contextlib.contextmanager
-    def beating(self) -> Iterator[None]:
-        """Say every few seconds that the process lives, while the block lasts."""
-        thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._ended.set()
-            thread.join()
-
-    def _beat(self) -> None:
-        while not self._ended.wait(BEAT_S):
-            self._say()
-
-    def _say(self, **news: Any) -> None:
-        # The heart beats in a thread of its own; neither may write what the other has just outdated.
-        with self._lock:
-            try:
-                write_status(self._folder, replace(read_status(self._folder), updated=time.time(), **news))
-            except FileNotFoundError:
-                log.info("a job in work was deleted")
-
-
-def write_status(folder: Path, status: Status) -> None:
-    """Say where a job stands, whole or not at all."""
-    draft = folder / f"{_STATUS}.{os.getpid()}"
-    draft.write_text(json.dumps(asdict(status)), encoding="utf-8")
-    # Readers find the old status or the new one, never half of one. The folder's own time is that of its last news.
-    draft.replace(folder / _STATUS)
-
-
-def told_as_failed(status: Status) -> Status:
-    """Return what is told of a job that has lost its process."""
-    sentence = "The server stopped while it read this volume. Upload it again."
-    return replace(status, state=FAILED, error=StorageError.__name__, sentence=sentence)
+    return not stage.finished and time.time() - seen < WAITS_AT_MOST_S

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from pathlib import Path
 from typing import Any
 
 from model.decode.ct import CtSlice
 from model.decode.kinds import SourceFile
-from model.decode.study import Study, VolumeStudy, open_study
+from model.decode.study import VolumeStudy, open_study
 from model.engine import Engine
 from model.errors import GroundglassError, StorageError
 from model.export.folder import with_file_notes, write_all
@@ -18,34 +17,56 @@ from model.export.tables import measurements
 from model.overlay import original_png, render_pictures
 from model.segment import Segmentation, segment_slice
 from model.volume.segment import segment_volume
-from webapp.jobs import FILES, SLICES, UPLOAD, Order, read_order, upload_names
+from webapp.attempt import Attempt, Lost
+from webapp.jobs import FILES, SLICES, Order, read_order, upload_names
 from webapp.results import write_result
-from webapp.status import Report
+from webapp.status import UPLOAD
 
 log = logging.getLogger(__name__)
 
 
-def work(folder: Path, engine: Engine) -> None:
-    """Do a job that was claimed. What goes wrong is told in its folder; its upload is deleted in any case."""
-    news = Report(folder)
+def work(attempt: Attempt, engine: Engine) -> None:
+    """Do a job that was taken. What goes wrong is told in its folder; its upload is deleted in any case."""
     try:
-        with news.beating():
-            order = read_order(folder)
-            study = open_study(_sources(folder, order), folder / UPLOAD / "unpacked", as_picture=order.as_picture)
-            _read(study, order, folder, engine, news)
-        _delete(folder, UPLOAD)
-        news.finish()
-    except StorageError as exc:
-        # Whoever sent the volume can make no room; whoever runs the server reads its log.
-        log.error("a volume could not be kept: %s", exc)
-        _give_up(folder, news, "StorageError", "The server has no room left for this volume. Try again later.")
-    except GroundglassError as exc:
-        _give_up(folder, news, type(exc).__name__, str(exc))
-    except Exception:
+        with attempt.beating():
+            _do_or_fail(attempt, engine)
+    except Lost:
+        log.warning("a job was deleted while it was read, or begun again by another process")
+        attempt.leave()
+
+
+def _do_or_fail(attempt: Attempt, engine: Engine) -> None:
+    try:
+        _read(attempt, engine)
+    except Lost:
+        raise
+    except Exception as exc:
         # Whatever it was, the sender must not wait for ever.
-        log.exception("a volume could not be read")
-        sentence = "Something went wrong in the server. Try again; its log says what happened."
-        _give_up(folder, news, "StorageError", sentence)
+        attempt.fail(*_told(exc))
+    else:
+        attempt.finish()
+
+
+def _told(error: Exception) -> tuple[str, str]:
+    """Return the class of the error that is told of, and the sentence."""
+    if isinstance(error, StorageError):
+        # Whoever sent the volume can make no room; whoever runs the server reads its log.
+        log.error("a volume could not be kept: %s", error)
+        return "StorageError", "The server has no room left for this volume. Try again later."
+    if isinstance(error, GroundglassError):
+        return type(error).__name__, str(error)
+    log.error("a volume could not be read", exc_info=error)
+    return "StorageError", "Something went wrong in the server. Try again; its log says what happened."
+
+
+def _read(attempt: Attempt, engine: Engine) -> None:
+    order = read_order(attempt.folder)
+    attempt.made.mkdir(parents=True)
+    study = open_study(_sources(attempt.folder, order), attempt.scratch, as_picture=order.as_picture)
+    if isinstance(study, CtSlice):
+        _read_picture(study, order, attempt, engine)
+    else:
+        _read_volume(study, order, attempt, engine)
 
 
 def _sources(folder: Path, order: Order) -> list[SourceFile]:
@@ -53,17 +74,10 @@ def _sources(folder: Path, order: Order) -> list[SourceFile]:
     return [SourceFile(path, name) for path, name in zip(files, order.names, strict=True)]
 
 
-def _read(study: Study, order: Order, folder: Path, engine: Engine, news: Report) -> None:
-    if isinstance(study, CtSlice):
-        _read_picture(study, order, folder, engine)
-    else:
-        _read_volume(study, order, folder, engine, news)
-
-
-def _read_picture(ct_slice: CtSlice, order: Order, folder: Path, engine: Engine) -> None:
+def _read_picture(ct_slice: CtSlice, order: Order, attempt: Attempt, engine: Engine) -> None:
     """Read what turned out to be one picture: a zip with one PNG, say."""
     segmentation = segment_slice(ct_slice, engine, threshold=order.threshold, quality=order.quality)
-    write_result(folder, *picture_result(segmentation, order.shown_name))
+    write_result(attempt.made, *picture_result(segmentation, order.shown_name))
 
 
 def picture_result(segmentation: Segmentation, shown_name: str) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -78,17 +92,17 @@ def picture_result(segmentation: Segmentation, shown_name: str) -> tuple[dict[st
     return details, render_pictures(segmentation) | {"original": original_png(segmentation)}
 
 
-def _read_volume(study: VolumeStudy, order: Order, folder: Path, engine: Engine, news: Report) -> None:
+def _read_volume(study: VolumeStudy, order: Order, attempt: Attempt, engine: Engine) -> None:
     segmentation = segment_volume(
         study.volume,
         engine,
-        folder / SLICES,
+        attempt.made / SLICES,
         threshold=order.threshold,
         quality=order.quality,
-        progress=news.progress,
+        progress=attempt.progress,
     )
     segmentation = with_file_notes(segmentation, study)
-    names = write_all(segmentation, study, folder / FILES, name_patient=order.patient)
+    names = write_all(segmentation, study, attempt.made / FILES, name_patient=order.patient)
     details = {
         "name": order.shown_name,
         "files": names,
@@ -98,14 +112,4 @@ def _read_volume(study: VolumeStudy, order: Order, folder: Path, engine: Engine,
         "summary": summary(segmentation.measured.findings),
         **measurements(segmentation),
     }
-    write_result(folder, details, {})
-
-
-def _give_up(folder: Path, news: Report, error: str, sentence: str) -> None:
-    _delete(folder, UPLOAD, SLICES, FILES)
-    news.fail(error, sentence)
-
-
-def _delete(folder: Path, *parts: str) -> None:
-    for part in parts:
-        shutil.rmtree(folder / part, ignore_errors=True)
+    write_result(attempt.made, details, {})

@@ -14,11 +14,11 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 
+from webapp.attempt import begin
 from webapp.queueing import REDIS_QUEUE
 from webapp.results import ResultStore
 from webapp.segmenter import Segmenter
 from webapp.settings import Settings, read_settings
-from webapp.status import begin
 from webapp.work import work
 
 log = logging.getLogger(__name__)
@@ -36,9 +36,12 @@ def _segmenter() -> Segmenter:
 
 def read_volume(result_id: str) -> None:
     """Read one volume; called by RQ with its id. One that has expired, or that another worker has, is left alone."""
+    # First, so that no job is begun that cannot be done.
+    engine = _segmenter().engine()
     folder = ResultStore.from_settings(_settings()).folder_of(result_id)
-    if folder is not None and begin(folder):
-        work(folder, _segmenter().engine())
+    attempt = None if folder is None else begin(folder)
+    if attempt is not None:
+        work(attempt, engine)
 
 
 def main() -> None:

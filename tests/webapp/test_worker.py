@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from redis import Redis
 
 from app import create_app
 from tests.test_server import free_port
 from tests.webapp.forms import BROWSER, post_file, upload
 from tests.webapp.scans import nifti
+from webapp.queueing import EXTENSION, RedisQueue
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,26 +62,86 @@ def wait_for_port(port: int) -> None:
     raise AssertionError("redis-server does not listen")
 
 
-def start_worker(url: str, results: Path) -> subprocess.Popen[bytes]:
+def log_of(results: Path) -> Path:
+    return results.with_name("worker.log")
+
+
+@contextlib.contextmanager
+def worker(url: str, results: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker, which is told to stop at the end."""
     environment = os.environ | {"REDIS_URL": url, "GROUNDGLASS_RESULTS": str(results)}
-    return subprocess.Popen([sys.executable, "-m", "webapp.worker"], cwd=ROOT, env=environment)
+    command = [sys.executable, "-m", "webapp.worker"]
+    with log_of(results).open("ab") as log, subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
 
 
-def test_a_worker_reads_what_the_server_queues(redis_url: str, tmp_path: Path) -> None:
-    results = tmp_path / "results"
-    client = create_app({"results": results, "redis_url": redis_url}).test_client()
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    """Wait for what a worker does."""
+    deadline = time.monotonic() + 90
+    while not condition():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+
+
+def job(client: FlaskClient, address: str) -> dict[str, Any]:
+    """Return where a job stands."""
+    return dict(client.get(address.replace("results", "jobs")).get_json())
+
+
+def tend(app: Flask) -> None:
+    """See to the jobs, as a server does every few seconds."""
+    queue = app.extensions[EXTENSION]
+    assert isinstance(queue, RedisQueue)
+    queue.tend()
+
+
+@pytest.fixture
+def app(redis_url: str, tmp_path: Path) -> Flask:
+    """A server whose queue in Redis is empty."""
+    Redis.from_url(redis_url).flushall()
+    return create_app({"results": tmp_path / "results", "redis_url": redis_url})
+
+
+def test_a_worker_reads_what_the_server_queues(app: Flask, redis_url: str, tmp_path: Path) -> None:
+    client = app.test_client()
     address = upload(client, nifti("one", "none"), name="scan.nii")
     assert "Next in the queue." in client.get(address).text
-    worker = start_worker(redis_url, results)
-    try:
-        deadline = time.monotonic() + 90
-        while "of the lungs in this scan" not in client.get(address).text:
-            assert time.monotonic() < deadline, client.get(address).text
-            assert worker.poll() is None
-            time.sleep(0.2)
-    finally:
-        worker.send_signal(signal.SIGTERM)
-        worker.wait(timeout=30)
+    with worker(redis_url, tmp_path / "results") as process:
+        wait_until(lambda: job(client, address)["state"] == "done", process)
+
+
+def test_what_a_killed_worker_was_reading_is_read_by_another(app: Flask, redis_url: str, tmp_path: Path) -> None:
+    client = app.test_client()
+    # Long enough to be killed at.
+    address = upload(client, gzip.compress(nifti(*["one"] * 12)), name="scan.nii.gz")
+    with worker(redis_url, tmp_path / "results") as killed:
+        wait_until(lambda: job(client, address)["slices_done"] > 0, killed)
+        killed.kill()
+    (working,) = (tmp_path / "results").glob("*/working-1")
+    os.utime(working, (0, 0))
+    tend(app)
+    assert job(client, address)["state"] == "queued"
+    with worker(redis_url, tmp_path / "results") as process:
+        wait_until(lambda: job(client, address)["state"] == "done", process)
+    assert len(job(client, address)["measurements"]["slices"]) == 12
+    assert list((tmp_path / "results").glob("*/done-2"))
+    assert not list((tmp_path / "results").glob("*/upload"))
+
+
+def test_a_redis_that_forgot_the_queue_is_told_again(app: Flask, redis_url: str, tmp_path: Path) -> None:
+    client = app.test_client()
+    address = upload(client, nifti("one"), name="scan.nii")
+    Redis.from_url(redis_url).flushall()
+    for _ in range(2):
+        tend(app)
+    assert Redis.from_url(redis_url).llen("rq:queue:groundglass") == 1
+    with worker(redis_url, tmp_path / "results") as process:
+        wait_until(lambda: job(client, address)["state"] == "done", process)
 
 
 def test_the_queue_in_redis_is_short_too(redis_url: str, tmp_path: Path) -> None:
