@@ -48,12 +48,15 @@ class JobStore:
         Busy : too many are waiting already.
         StorageError : the folder cannot be written.
         """
-        with self._results.adding() as (result_id, draft):
-            with self._one_at_a_time():
-                self._refuse_if_full()
+        with contextlib.ExitStack() as until_it_is_there, self._results.adding() as (result_id, draft):
+            # Spares the copy where there is no place; others may still take the last one meanwhile.
+            self._refuse_if_full()
             save(draft / UPLOAD)
             (draft / ORDER).write_text(json.dumps(asdict(order)), encoding="utf-8")
             put_in_queue(draft)
+            # Nobody else counts before the job can be counted.
+            until_it_is_there.enter_context(self._one_at_a_time())
+            self._refuse_if_full()
         return result_id
 
     def forget(self, result_id: str) -> None:
