@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from functools import lru_cache
+from importlib import import_module
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -59,4 +60,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # By the name under which RQ imports this module: run as a script it would be another, with an engine of its own.
+    import_module("webapp.worker").main()

@@ -113,6 +113,8 @@ def test_a_worker_reads_what_the_server_queues(app: Flask, redis_url: str, tmp_p
     assert "Next in the queue." in client.get(address).text
     with worker(redis_url, tmp_path / "results") as process:
         wait_until(lambda: job(client, address)["state"] == "done", process)
+    # The network takes 400 MB: it is there once.
+    assert log_of(tmp_path / "results").read_text().count("loading groundglass") == 1
 
 
 def test_what_a_killed_worker_was_reading_is_read_by_another(app: Flask, redis_url: str, tmp_path: Path) -> None:
