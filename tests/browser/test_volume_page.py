@@ -1,0 +1,164 @@
+"""The page of a volume in Chromium: every way to go through the slices, without scripts too; phone and paper."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import KINDS, Result, upload
+from tests.test_server import Server
+from tests.webapp.scans import SIDE
+
+START = 2
+
+
+def assert_shows(page: Page, number: int) -> None:
+    """Assert that pictures, line, chart and fields are all of one slice, and that the pictures have loaded."""
+    for kind in ("original", "overlay"):
+        expect(page.locator(f"#{kind}")).to_have_attribute("src", re.compile(rf"/slices/{number}/{kind}\.png$"))
+        loaded = f"#{kind}:visible"
+        expect(page.locator(loaded)).to_have_js_property("complete", True)
+        expect(page.locator(loaded)).to_have_js_property("naturalWidth", SIDE)
+    line = page.locator("tbody tr").nth(number - 1).locator("td").first
+    expect(page.locator("#shown")).to_have_text(line.text_content() or "")
+    expect(page.locator("#at")).to_have_text(str(number))
+    expect(page.locator("#slice")).to_have_value(str(number))
+    expect(page.locator("#here")).to_have_attribute("x1", str(10 * number - 5))
+    expect(page.locator("#chart a").nth(number - 1)).to_have_class("here")
+    expect(page.locator("#chart a.here")).to_have_count(1)
+    expect(page).to_have_url(re.compile(rf"slice={number}$"))
+
+
+def type_number(page: Page, number: int) -> None:
+    page.fill("#slice", str(number))
+    page.press("#slice", "Enter")
+
+
+def turn_wheel(page: Page, notches: int) -> None:
+    page.hover("#overlay")
+    page.mouse.wheel(0, -100 * notches)
+
+
+def pull_slider(page: Page) -> None:
+    box = page.locator("#slider").bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] - 4, box["y"] + box["height"] / 2)
+
+
+WAYS: dict[str, tuple[Callable[[Page], None], int]] = {
+    "right arrow": (lambda page: page.keyboard.press("ArrowRight"), 3),
+    "left arrow": (lambda page: page.keyboard.press("ArrowLeft"), 1),
+    "wheel up": (lambda page: turn_wheel(page, 1), 3),
+    "wheel down": (lambda page: turn_wheel(page, -1), 1),
+    "slider": (pull_slider, 4),
+    "end key in the slider": (lambda page: page.press("#slider", "End"), 4),
+    "bar": (lambda page: page.locator("#chart a").nth(3).click(), 4),
+    "typed number": (lambda page: type_number(page, 4), 4),
+    "typed number too high": (lambda page: type_number(page, 99), 4),
+    "plus": (lambda page: page.get_by_label("Next slice").click(), 3),
+    "minus": (lambda page: page.get_by_label("Previous slice").click(), 1),
+}
+
+
+def test_the_progress_page_leads_to_the_result(result: Result) -> None:
+    assert result.headings[0] in ("Waiting to be read", "Reading the volume")
+    assert result.headings[1].startswith("Lesions take ")
+    assert re.search(r"/results/[0-9a-f]{32}$", result.address)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_it_goes_through_the_slices(way: str, result: Result, page: Page) -> None:
+    go, number = WAYS[way]
+    page.goto(f"{result.address}?slice={START}")
+    assert_shows(page, START)
+    before = page.inner_text("#shown")
+    go(page)
+    assert_shows(page, number)
+    expect(page.locator("#slider")).to_have_value(str(number))
+    assert page.inner_text("#shown") != before
+
+
+def test_the_overlay_to_keep_is_that_of_the_slice(result: Result, page: Page) -> None:
+    page.goto(f"{result.address}?slice={START}")
+    page.keyboard.press("ArrowRight")
+    with page.expect_download() as download:
+        page.click("#keep")
+    assert download.value.suggested_filename.endswith("-0003-overlay.png")
+
+
+def test_each_picture_has_its_sides_and_one_has_the_legend(result: Result, page: Page) -> None:
+    page.goto(result.address)
+    for kind in ("original", "overlay"):
+        picture = page.locator(f".slice:has(#{kind})")
+        middle = box_of(page, f"#{kind}")["x"] + box_of(page, f"#{kind}")["width"] / 2
+        for side, letter, is_left in (("right", "R", True), ("left", "L", False)):
+            expect(picture.locator(f".side.{side}")).to_have_text(letter)
+            assert (box_of(page, f".slice:has(#{kind}) .side.{side}")["x"] < middle) == is_left
+    expect(page.locator(".legend")).to_be_visible()
+
+
+def box_of(page: Page, selector: str) -> dict[str, float]:
+    box = page.locator(selector).bounding_box()
+    assert box is not None
+    return {"x": box["x"], "width": box["width"], "height": box["height"]}
+
+
+def test_without_scripts_links_work_and_the_progress_page_asks_again(chromium: Browser, server: Server) -> None:
+    with chromium.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        address = upload(page, server).address
+        expect(page.locator("#slider")).to_have_count(0)
+        page.goto(f"{address}?slice={START}")
+        page.get_by_label("Next slice").click()
+        assert_shows(page, 3)
+        page.locator("#chart a").nth(3).click()
+        assert_shows(page, 4)
+        page.fill("#slice", "1")
+        page.get_by_role("button", name="Show").click()
+        assert_shows(page, 1)
+        page.get_by_text("All slices as a table").click()
+        page.get_by_role("link", name="2", exact=True).click()
+        assert_shows(page, 2)
+
+
+CONTROLS = """() => Array.from(document.querySelectorAll("a, button, input, summary"))
+    // A bar of the chart is as wide as there is room; slider and fields lead to the same slices.
+    .filter((control) => control.checkVisibility() && !control.closest("svg"))
+    .map((control) => [control.outerHTML, control.getBoundingClientRect()])
+    .map(([name, box]) => [name, Math.min(box.width, box.height)])"""
+"""JavaScript: what can be clicked or typed in, and its shorter side in pixels."""
+
+
+def test_on_a_phone_nothing_overflows_and_controls_are_large(result: Result, page: Page) -> None:
+    page.goto(result.address)
+    page.get_by_text("All slices as a table").click()
+    for width in (390, 320):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        controls = page.evaluate(CONTROLS)
+        assert len(controls) > 10
+        assert [(name, side) for name, side in controls if side < 44] == []
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_printed_it_is_one_white_page_without_controls(scheme: str, result: Result, page: Page) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.goto(result.address)
+    assert_shows_pictures(page)
+    assert len(re.findall(rb"/Type /Page\b", page.pdf(format="A4"))) == 1
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    for selector in ("#stepper", ".downloads", "details", "header a:not(.name)"):
+        expect(page.locator(selector).first).to_be_hidden()
+    for selector in ("#original", "#overlay", ".legend", "#shown", "#chart", "dl"):
+        expect(page.locator(selector)).to_be_visible()
+    expect(page.get_by_text("Model groundglass")).to_be_visible()
+    expect(page.get_by_text(f"{len(KINDS)} slices × {SIDE} rows × {SIDE} columns")).to_be_visible()
+
+
+def assert_shows_pictures(page: Page) -> None:
+    for kind in ("original", "overlay"):
+        expect(page.locator(f"#{kind}")).to_have_js_property("naturalWidth", SIDE)
