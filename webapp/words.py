@@ -39,10 +39,14 @@ def summary(measurements: dict[str, float | int | None]) -> str:
 
 
 def slice_summary(row: Mapping[str, Any]) -> str:
-    """Return what one slice of a volume shows.
+    """Return what one slice of a volume shows, and where other viewers have it.
 
     row : as `model.volume.findings.SliceRow.as_dict` gives it.
     """
+    return _slice_finding(row) + _slice_place(row)
+
+
+def _slice_finding(row: Mapping[str, Any]) -> str:
     if not row["is_read"]:
         return "This slice was not read: its file is damaged."
     if not row["lesion_area_px"]:
@@ -56,6 +60,13 @@ def slice_summary(row: Mapping[str, Any]) -> str:
     if mean_hu is not None and ground_glass is not None:
         told += f"; mean {mean_hu:.0f} HU, {ground_glass:.0f} % ground glass"
     return f"{told}."
+
+
+def _slice_place(row: Mapping[str, Any]) -> str:
+    image = [] if row["image_number"] is None else [f"image {row['image_number']} of the series"]
+    height = [] if row["z_mm"] is None else [f"at {row['z_mm']:.1f} mm"]
+    told = ", ".join([*image, *height])
+    return f" {told[0].upper()}{told[1:]}." if told else ""
 
 
 def _lesion_area(row: Mapping[str, Any]) -> str:

@@ -167,7 +167,7 @@ def _nothing(volume: CtVolume, threshold: float) -> Findings:
     """Return the findings of a slice that was not read."""
     _, height, width = volume.shape
     empty = np.zeros((height, width), np.float32)
-    return measure(empty, None, threshold=threshold)
+    return measure(empty, None, threshold=threshold, spacing_mm=volume.spacing_mm)
 
 
 def _voxel_ml(volume: CtVolume) -> tuple[float, ...] | None:

@@ -52,6 +52,8 @@ def row(area_px: int | None, **figures: Any) -> dict[str, Any]:
         "lesion_percent_of_lung": 12.36,
         "lesion_mean_hu": -612.4,
         "ground_glass_percent": 92.6,
+        "image_number": None,
+        "z_mm": None,
     }
     return known | figures
 
@@ -68,6 +70,8 @@ def row(area_px: int | None, **figures: Any) -> dict[str, Any]:
         (row(1, lesion_mean_hu=None), "less than 0.1 cm² of lesion, 12.4 % of the lung in this slice."),
         (row(0, lesion_mean_hu=None, ground_glass_percent=None), "No lesion in this slice."),
         (row(None), "This slice was not read: its file is damaged."),
+        (row(0, image_number=29, z_mm=-104.25), "No lesion in this slice. Image 29 of the series, at -104.2 mm."),
+        (row(0, z_mm=3.0), "No lesion in this slice. At 3.0 mm."),
     ],
 )
 def test_what_a_slice_shows_is_one_sentence(given: dict[str, Any], sentence: str) -> None:
