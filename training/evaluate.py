@@ -173,7 +173,7 @@ def measure(engine: Engine, rows: Sequence[Row], options: argparse.Namespace) ->
     return Evaluation(
         about=about,
         results=results,
-        robustness=measure_robustness(read, chosen, threshold=threshold) if chosen else None,
+        robustness=measure_robustness(read, [*map(read_sample, chosen)], threshold=threshold) if chosen else None,
         sanity=sanity,
         stages=read_stages(options.workdir, options.weights),
         panels=draw_panels(read, results, threshold=threshold) if options.pictures else (),

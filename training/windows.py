@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from model.engine import SHIPPED_WEIGHTS
 from model.threshold import DEFAULT_THRESHOLD
 from training.commands import count, sentences
+from training.data.augment import Crop, crop
 from training.data.dataset import DATA_FOLDER, Row, read_gray, read_manifest, read_sample
+from training.data.sample import Sample
 from training.data.strokes import ByteImage
 from training.learning.networks import Reader, load_any, reader
 from training.measures.robustness import PERTURBATIONS, Robustness, measure_robustness, spread_evenly
@@ -63,13 +65,13 @@ def leave(picture: ByteImage, usual: Quantiles) -> ByteImage:
 CHANGES: dict[str, Change] = {"as they are": leave, "linearly": match_linearly, "by quantiles": match_quantiles}
 
 
-def compare(read: Reader, rows: Sequence[Row], usual: Quantiles, *, threshold: float) -> dict[str, Robustness]:
-    """Read rows in every window, brought to the usual distribution by each of CHANGES first."""
+def compare(read: Reader, samples: Sequence[Sample], usual: Quantiles, *, threshold: float) -> dict[str, Robustness]:
+    """Read samples in every window, brought to the usual distribution by each of CHANGES first."""
     found = {}
     windows = {name: PERTURBATIONS[name] for name in WINDOWS}
     for name, change in CHANGES.items():
         log.info("pictures %s", name)
-        found[name] = measure_robustness(_after(read, change, usual), rows, threshold=threshold, wanted=windows)
+        found[name] = measure_robustness(_after(read, change, usual), samples, threshold=threshold, wanted=windows)
     return found
 
 
@@ -94,6 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--manifest", type=Path, default=DATA_FOLDER / "ct-lesions" / "index.csv")
     parser.add_argument("--weights", type=Path, nargs="+", default=[SHIPPED_WEIGHTS])
     parser.add_argument("--slices", type=count, default=24, help="so many with lesion and so many without")
+    parser.add_argument("--to-lungs", action="store_true", help="cut the tested slices to the lungs")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with sentences(parser):
@@ -103,7 +106,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ill, well = ([row for row in tested if _shows_lesion(row) is wanted] for wanted in (True, False))
         chosen = [*spread_evenly(ill, options.slices), *spread_evenly(well, options.slices)]
         usual = usual_quantiles([read_gray(row.image) for row in train])
-        found = compare(reader(load_any(options.weights)), chosen, usual, threshold=DEFAULT_THRESHOLD)
+        samples = [read_sample(row) for row in chosen]
+        if options.to_lungs:
+            samples = [crop(sample, Crop(to_lungs=True, margins=(0.0,) * 4)) for sample in samples]
+        found = compare(reader(load_any(options.weights)), samples, usual, threshold=DEFAULT_THRESHOLD)
         log.info("%s", as_table(found))
 
 

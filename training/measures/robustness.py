@@ -16,7 +16,7 @@ import numpy as np
 
 from model.findings import LUNG_THRESHOLD, lesion_mask
 from training.data.augment import Appearance, Warp, change_window, degrade, warp
-from training.data.dataset import Row, read_sample
+from training.data.dataset import Row
 from training.data.sample import Sample
 from training.data.strokes import ByteImage
 from training.learning.networks import Reader
@@ -127,17 +127,16 @@ class Robustness:
 
 
 def measure_robustness(
-    read: Reader, rows: Sequence[Row], *, threshold: float, wanted: Mapping[str, Perturbation] = PERTURBATIONS
+    read: Reader, samples: Sequence[Sample], *, threshold: float, wanted: Mapping[str, Perturbation] = PERTURBATIONS
 ) -> Robustness:
-    """Read rows with and without lesion under every perturbation that is wanted.
+    """Read samples with and without lesion under every perturbation that is wanted.
 
     Raises
     ------
-    ValueError : there is no row.
+    ValueError : there is no sample.
     """
-    if not rows:
-        raise ValueError("rows is empty: there is nothing to perturb")
-    samples = [read_sample(row) for row in rows]
+    if not samples:
+        raise ValueError("samples is empty: there is nothing to perturb")
     plain = _read_all(read, samples, threshold=threshold)
     steps: dict[str, list[Step]] = {}
     for name, perturbation in wanted.items():

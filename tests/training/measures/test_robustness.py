@@ -7,7 +7,7 @@ import pytest
 
 from tests.training.drawn import draw_sample, write_data, write_manifest
 from tests.training.stub import BrightEngine, FakeEngine, line
-from training.data.dataset import read_manifest
+from training.data.dataset import read_manifest, read_sample
 from training.data.sample import Sample
 from training.learning.networks import reader
 from training.measures.robustness import PERTURBATIONS, measure_robustness, spread_evenly
@@ -92,8 +92,8 @@ def test_more_words_hold_the_fewer_ones(sample: Sample) -> None:
 
 
 def test_the_curves_begin_with_the_picture_as_it_is(tmp_path: Path) -> None:
-    rows = read_manifest(write_data(tmp_path, train=0, val=2))
-    found = measure_robustness(reader(BrightEngine()), rows, threshold=0.5)
+    samples = [*map(read_sample, read_manifest(write_data(tmp_path, train=0, val=2)))]
+    found = measure_robustness(reader(BrightEngine()), samples, threshold=0.5)
     assert (found.lesion_slices, found.left_out_slices) == (2, 0)
     assert set(found.steps) == set(PERTURBATIONS)
     for name, steps in found.steps.items():
@@ -110,8 +110,8 @@ def test_slices_without_lesion_are_clean_until_one_is_called(tmp_path: Path) -> 
         line(tmp_path, "well", "a2", called=0, lesion=0, lung=20),
         line(tmp_path, "called", "a3", called=1, lesion=0, lung=20),
     ]
-    rows = read_manifest(write_manifest(tmp_path / "index.csv", lines))
-    found = measure_robustness(reader(FakeEngine()), rows, threshold=0.5)
+    samples = [*map(read_sample, read_manifest(write_manifest(tmp_path / "index.csv", lines)))]
+    found = measure_robustness(reader(FakeEngine()), samples, threshold=0.5)
     assert (found.lesion_slices, found.left_out_slices) == (1, 2)
     # The lung is 127, which 40 more bring to 167, above the 153 from which it is called.
     assert found.steps["brighter window"][0] == (0.0, 1.0, 0.5)
@@ -126,5 +126,5 @@ def test_rows_are_chosen_from_first_to_last(tmp_path: Path) -> None:
 
 
 def test_it_refuses_to_perturb_nothing() -> None:
-    with pytest.raises(ValueError, match="rows is empty"):
+    with pytest.raises(ValueError, match="samples is empty"):
         measure_robustness(reader(BrightEngine()), [], threshold=0.5)
