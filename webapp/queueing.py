@@ -121,16 +121,15 @@ class RedisQueue:
     def tend(self) -> None:
         """See to jobs whose worker died, and tell the workers of those that Redis has forgotten."""
         self.store.tend()
-        known = set(self._queue.job_ids)
+        known = {job.args[0] for job in self._queue.jobs}
         for result_id in self.store.waiting():
             # A worker may have just been told of one: it is then told twice, and the second finds nothing to do.
             if result_id not in known:
                 self._tell(result_id)
 
     def _tell(self, result_id: str) -> None:
-        self._queue.enqueue(
-            "webapp.worker.read_volume", result_id, job_id=result_id, job_timeout=_LONGEST_WORK_S, result_ttl=0
-        )
+        # RQ gives it an id of its own each time: two workers with the same one would delete it under each other.
+        self._queue.enqueue("webapp.worker.read_volume", result_id, job_timeout=_LONGEST_WORK_S, result_ttl=0)
 
 
 def make_queue(settings: Settings, results: ResultStore, segmenter: Segmenter) -> Queue:

@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -76,6 +77,7 @@ def worker(url: str, results: Path) -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             process.terminate()
+            process.send_signal(signal.SIGCONT)
             process.wait(timeout=30)
 
 
@@ -133,6 +135,23 @@ def test_what_a_killed_worker_was_reading_is_read_by_another(app: Flask, redis_u
     assert len(job(client, address)["measurements"]["slices"]) == 12
     assert list((tmp_path / "results").glob("*/done-2"))
     assert not list((tmp_path / "results").glob("*/upload"))
+
+
+def test_a_worker_that_was_only_slow_stops_and_disturbs_nobody(app: Flask, redis_url: str, tmp_path: Path) -> None:
+    client, results = app.test_client(), tmp_path / "results"
+    address = upload(client, gzip.compress(nifti(*["one"] * 12)), name="scan.nii.gz")
+    with worker(redis_url, results) as slow:
+        wait_until(lambda: job(client, address)["slices_done"] > 0, slow)
+        slow.send_signal(signal.SIGSTOP)
+        (working,) = results.glob("*/working-1")
+        os.utime(working, (0, 0))
+        tend(app)
+        with worker(redis_url, results) as other:
+            wait_until(lambda: bool(list(results.glob("*/working-2"))), other)
+            slow.send_signal(signal.SIGCONT)
+            wait_until(lambda: job(client, address)["state"] == "done", other)
+            wait_until(lambda: "begun again by another process" in log_of(results).read_text(), slow)
+    assert "Traceback" not in log_of(results).read_text()
 
 
 def test_a_redis_that_forgot_the_queue_is_told_again(app: Flask, redis_url: str, tmp_path: Path) -> None:
