@@ -98,8 +98,8 @@ class _Batch:
         )
         folder = self._out / given.name
         segmentation = with_file_notes(segmentation, study)
-        write_all(segmentation, study, folder, name_patient=how.patient)
-        _write_overlays(segmentation, folder / "overlay")
+        write_all(segmentation, study, folder, name=given.name, name_patient=how.patient)
+        _write_overlays(segmentation, folder / "overlay", sides_known=study.volume.sides_known)
         row = segmentation.measured.findings.as_row()
         self._volumes.add(self._row(given, row, segmentation.model, segmentation.notes))
 
@@ -117,14 +117,15 @@ class _Batch:
         }
 
 
-def _write_overlays(segmentation: VolumeSegmentation, folder: Path) -> None:
+def _write_overlays(segmentation: VolumeSegmentation, folder: Path, *, sides_known: bool) -> None:
     """Write an overlay of each slice, numbered from 1 at the feet; those of an earlier run are removed."""
     folder.mkdir(exist_ok=True)
     for earlier in folder.glob("[0-9][0-9][0-9][0-9].png"):
         earlier.unlink()
     files, threshold = segmentation.files, segmentation.measured.findings.threshold
     for row in segmentation.measured.rows:
-        (folder / f"{row.number:04d}.png").write_bytes(slice_overlay_png(files, row.number - 1, threshold))
+        png = slice_overlay_png(files, row.number - 1, threshold, sides_known=sides_known)
+        (folder / f"{row.number:04d}.png").write_bytes(png)
 
 
 def _reason(exc: Exception) -> str:

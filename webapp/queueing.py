@@ -129,7 +129,13 @@ class RedisQueue:
 
     def _tell(self, result_id: str) -> None:
         # RQ gives it an id of its own each time: two workers with the same one would delete it under each other.
-        self._queue.enqueue("webapp.worker.read_volume", result_id, job_timeout=_LONGEST_WORK_S, result_ttl=0)
+        self._queue.enqueue(
+            "webapp.worker.read_volume",
+            result_id,
+            job_timeout=_LONGEST_WORK_S,
+            result_ttl=0,
+            failure_ttl=_LONGEST_WORK_S,
+        )
 
 
 def make_queue(settings: Settings, results: ResultStore, segmenter: Segmenter) -> Queue:

@@ -102,12 +102,13 @@ def _read_volume(study: VolumeStudy, order: Order, attempt: Attempt, engine: Eng
         progress=attempt.progress,
     )
     segmentation = with_file_notes(segmentation, study)
-    names = write_all(segmentation, study, attempt.made / FILES, name_patient=order.patient)
+    names = write_all(segmentation, study, attempt.made / FILES, name=order.shown_name, name_patient=order.patient)
     details = {
         "name": order.shown_name,
         "files": names,
         "patient": order.patient,
         "shape": study.volume.shape,
+        "sides_known": study.volume.sides_known,
         "lines": lines(segmentation.measured.findings),
         "summary": summary(segmentation.measured.findings),
         **measurements(segmentation),

@@ -25,7 +25,8 @@ def write_all(
 ) -> list[str]:
     """Write mask, probability, montage, report and tables of a volume; of a DICOM series the SEG too.
 
-    name : what the report calls the file or series.
+    name : what the sender calls the file or series. It may hold the patient's, so the report gives neither unless
+        `name_patient` asks for both.
 
     Returns
     -------
@@ -45,8 +46,8 @@ def write_all(
         (folder / MONTAGE).write_bytes(
             montage_png(files, rows, threshold=threshold, sides_known=study.volume.sides_known)
         )
-        patient = _patient(study) if name_patient else ""
-        (folder / REPORT).write_bytes(report_pdf(segmentation, study.volume, name=name, patient=patient))
+        told = {"name": name, "patient": _patient(study)} if name_patient else {}
+        (folder / REPORT).write_bytes(report_pdf(segmentation, study.volume, **told))
         (folder / CSV).write_text(as_csv(segmentation), encoding="utf-8")
         (folder / JSON).write_text(as_json(segmentation), encoding="utf-8")
         names = [MASK, PROBABILITY, MONTAGE, REPORT, CSV, JSON]
