@@ -5,24 +5,28 @@ from __future__ import annotations
 import base64
 import threading
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from flask import Blueprint, Response, jsonify, make_response, request, url_for
 
 from model.decode.ct import CtSlice
 from model.decode.study import open_study
 from model.errors import InvalidOption, StorageError
-from model.export.names import MASK, MONTAGE, NOTICE, PROBABILITY
+from model.export.names import MASK, MONTAGE, PROBABILITY
 from model.overlay import PICTURES, render_pictures
 from model.segment import Segmentation, segment, segment_slice
 from webapp.jobs import Order
 from webapp.queueing import current_queue
 from webapp.requests import SWITCHES, Upload, read_order, read_switch, read_upload
+from webapp.results import current_results
 from webapp.segmenter import current_engine
-from webapp.status import DONE, FAILED
-from webapp.volumes import describe, error_of, file
+from webapp.status import DONE, FAILED, Status
+from webapp.volumes import describe, error_of, file, slice_answer
+from webapp.work import slice_details
 
 blueprint = Blueprint("api", __name__)
 
@@ -31,6 +35,7 @@ OPTIONS = ("output", "threshold", *SWITCHES)
 FILE_OF_OUTPUT = {"overlay": MONTAGE, "mask": MASK, "probability": PROBABILITY}
 """What a volume answers with where a slice answers with a picture."""
 
+_DELETED = "The result was deleted while it was waited for. Send the volume again."
 _LOOK_EVERY_S = 0.2
 
 WAIT_AT_MOST_S = 600.0
@@ -53,7 +58,7 @@ def predict() -> Response:
     output, order, wait = _wanted_output(), read_order(request, upload), read_switch(request, "wait")
     segmentation = _read_slice(upload, order)
     if segmentation is not None:
-        response = _as_json(segmentation) if output == "json" else _as_png(PICTURES[output](segmentation))
+        response = _read(segmentation, output)
     else:
         response = _queue(upload, order, output, wait=wait)
     response.headers["Cache-Control"] = "no-store"
@@ -71,6 +76,13 @@ def _read_slice(upload: Upload, order: Order) -> Segmentation | None:
         study = open_study(upload.save(Path(scratch) / "upload"), Path(scratch), as_picture=order.as_picture)
         ct_slice = study if isinstance(study, CtSlice) else study.first_slice()
         return segment_slice(ct_slice, engine, threshold=order.threshold, quality=order.quality)
+
+
+def _read(segmentation: Segmentation, output: str) -> Response:
+    """Answer with what was asked for of a slice."""
+    if output == "json":
+        return _as_json(slice_details(segmentation), render_pictures(segmentation))
+    return _as_png(PICTURES[output](segmentation))
 
 
 def _queue(upload: Upload, order: Order, output: str, *, wait: bool) -> Response:
@@ -98,7 +110,7 @@ def _finished(result_id: str, output: str) -> Response:
     while True:
         status = current_queue().store.status(result_id)
         if status is None:
-            raise StorageError("The result was deleted while it was waited for. Send the volume again.")
+            raise StorageError(_DELETED)
         if status.state == FAILED:
             raise error_of(status)
         if status.state == DONE:
@@ -106,6 +118,19 @@ def _finished(result_id: str, output: str) -> Response:
         if time.monotonic() > until:
             return _accepted(result_id)
         time.sleep(_LOOK_EVERY_S)
+    return _result(result_id, status, output)
+
+
+def _result(result_id: str, status: Status, output: str) -> Response:
+    """Answer with what was asked for of a job that is done; a slice that came in a zip answers like any slice."""
+    results = current_results()
+    details = results.details(result_id)
+    if details is not None and "volume" not in details:
+        names = PICTURES if output == "json" else (output,)
+        pictures = {name: png for name in names if (png := results.picture(result_id, name)) is not None}
+        if len(pictures) < len(names):
+            raise StorageError(_DELETED)
+        return _as_json(details, pictures) if output == "json" else _as_png(pictures[output])
     if output == "json":
         return make_response(describe(result_id, status))
     return file(result_id, FILE_OF_OUTPUT[output])
@@ -141,19 +166,11 @@ def _as_png(png: bytes) -> Response:
     return response
 
 
-def _as_json(segmentation: Segmentation) -> Response:
-    pictures = {name: base64.b64encode(png).decode() for name, png in render_pictures(segmentation).items()}
-    return jsonify(
-        model=segmentation.model.as_dict(),
-        threshold=segmentation.findings.threshold,
-        quality=segmentation.quality,
-        measurements=segmentation.findings.as_dict(),
-        notes=segmentation.ct_slice.notes,
-        notice=NOTICE,
-        images=pictures,
-        # The name that clients of earlier systems read.
-        segmented_image=pictures["mask"],
-    )
+def _as_json(details: Mapping[str, Any], pictures: Mapping[str, bytes]) -> Response:
+    """Answer with what was found in a slice, and its pictures."""
+    images = {name: base64.b64encode(png).decode() for name, png in pictures.items()}
+    # The second name is what clients of earlier systems read.
+    return jsonify(**slice_answer(details), images=images, segmented_image=images["mask"])
 
 
 @blueprint.get("/healthz")

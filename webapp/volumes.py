@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -15,12 +16,11 @@ from model.volume.files import SliceFiles
 from webapp.jobs import FILES, SLICES
 from webapp.queueing import current_queue
 from webapp.requests import read_number
-from webapp.results import current_results
+from webapp.results import PICTURES, current_results
 from webapp.status import Status
 
 blueprint = Blueprint("volumes", __name__)
 
-PICTURES = ("original", "overlay", "mask", "probability")
 REFRESH_S = 2
 
 
@@ -126,7 +126,26 @@ def describe(result_id: str, status: Status) -> dict[str, Any]:
         answer["measurements"] = {name: details[name] for name in ("volume", "slices", "model", "quality", "notes")}
         answer["files"] = {name: url_for("volumes.file", result_id=result_id, name=name) for name in details["files"]}
         answer["notice"] = NOTICE
+    elif details is not None:
+        # The files turned out to hold one picture.
+        answer |= slice_answer(details)
+        answer["files"] = {f"{name}.png": url_for("pages.picture", result_id=result_id, name=name) for name in PICTURES}
     return answer
+
+
+def slice_answer(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was found in a slice as JSON has it, without its pictures.
+
+    details : as `webapp.work.slice_details` gives them.
+    """
+    return {
+        "model": details["model"],
+        "threshold": details["measurements"]["threshold"],
+        "quality": details["quality"],
+        "measurements": details["measurements"],
+        "notes": details["notes"],
+        "notice": NOTICE,
+    }
 
 
 @blueprint.after_request

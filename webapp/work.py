@@ -82,14 +82,18 @@ def _read_picture(ct_slice: CtSlice, order: Order, attempt: Attempt, engine: Eng
 
 def picture_result(segmentation: Segmentation, shown_name: str) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Return what is kept of a slice: its details, and its pictures by name as PNG files."""
-    details = {
-        "name": shown_name,
+    details = {"name": shown_name, **slice_details(segmentation)}
+    return details, render_pictures(segmentation) | {"original": original_png(segmentation)}
+
+
+def slice_details(segmentation: Segmentation) -> dict[str, Any]:
+    """Return what was found in a slice, and how, for JSON."""
+    return {
         "measurements": segmentation.findings.as_dict(),
         "notes": segmentation.ct_slice.notes,
         "model": segmentation.model.as_dict(),
         "quality": segmentation.quality,
     }
-    return details, render_pictures(segmentation) | {"original": original_png(segmentation)}
 
 
 def _read_volume(study: VolumeStudy, order: Order, attempt: Attempt, engine: Engine) -> None:

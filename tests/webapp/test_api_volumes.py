@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 import threading
@@ -14,7 +15,7 @@ from PIL import Image
 from werkzeug.test import TestResponse
 
 from tests.webapp.forms import post_file
-from tests.webapp.scans import nifti
+from tests.webapp.scans import nifti, zipped
 from tests.webapp.test_volumes import queue_of
 
 
@@ -77,6 +78,44 @@ def test_a_client_that_waits_is_told_what_went_wrong(app: Flask) -> None:
     assert response.status_code == 422
     assert response.content_type == "application/problem+json"
     assert "damaged or was cut short" in response.text
+
+
+@pytest.fixture
+def picture_in_zip(phantom: bytes) -> bytes:
+    return zipped({"a.png": phantom, "b.txt": b"hello"})
+
+
+@pytest.mark.parametrize("output", ["overlay", "mask", "probability"])
+def test_a_picture_in_a_zip_answers_with_pictures_like_a_slice(
+    app: Flask, phantom: bytes, picture_in_zip: bytes, output: str
+) -> None:
+    alone = post_file(app.test_client(), f"/predict?output={output}", phantom)
+    response = waited_for(app, f"/predict?wait=1&output={output}", picture_in_zip)
+    assert (response.status_code, response.content_type) == (200, "image/png")
+    assert response.data == alone.data
+
+
+def test_a_picture_in_a_zip_answers_with_json_like_a_slice(app: Flask, phantom: bytes, picture_in_zip: bytes) -> None:
+    alone = post_file(app.test_client(), "/predict?output=json", phantom).get_json()
+    answer = waited_for(app, "/predict?wait=1&output=json", picture_in_zip).get_json()
+    assert answer["notes"] == [*alone["notes"], "1 file of the zip file left out: no image."]
+    assert answer | {"notes": []} == alone | {"notes": []}
+
+
+def test_the_job_of_a_picture_in_a_zip_tells_its_measurements_and_pictures(
+    app: Flask, phantom: bytes, picture_in_zip: bytes
+) -> None:
+    client = app.test_client()
+    alone = post_file(client, "/predict?output=json", phantom).get_json()
+    address = post_file(client, "/predict", picture_in_zip).headers["Location"]
+    queue_of(app).work_once()
+    job = client.get(address).get_json()
+    assert job["state"] == "done"
+    for name in ("measurements", "model", "threshold", "quality", "notice"):
+        assert job[name] == alone[name]
+    assert len(job["notes"]) == 1 + len(alone["notes"])
+    assert set(job["files"]) == {"original.png", "overlay.png", "mask.png", "probability.png"}
+    assert client.get(job["files"]["mask.png"]).data == base64.b64decode(alone["images"]["mask"])
 
 
 @pytest.mark.parametrize("option", ["wait=2", "picture=yes", "patient=x"])
