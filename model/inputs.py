@@ -13,6 +13,9 @@ VOLUME_SUFFIXES = (".nii", ".nii.gz", ".zip")
 SUFFIXES = PICTURE_SUFFIXES + VOLUME_SUFFIXES
 """What is taken from a folder by its ending; a file that is named itself may be called anything."""
 
+TABLES = ("measurements.csv", "volumes.csv")
+"""What lies beside the results: no input may be called so."""
+
 
 @dataclass(frozen=True)
 class Input:
@@ -30,7 +33,7 @@ def find_inputs(paths: Sequence[Path]) -> list[Input]:
     series. A folder with nothing of the kind gives an input without files, to be complained of.
     """
     found = [found for path in paths for found in _expand(path)]
-    taken: set[str] = set()
+    taken = set(TABLES)
     return [Input(files, origin, _free_name(origin, taken)) for files, origin in found]
 
 
@@ -54,9 +57,12 @@ def _dicom_files(folder: Path) -> Iterator[SourceFile]:
 
 
 def _free_name(path: Path, taken: set[str]) -> str:
-    """Return the file's name without its ending, numbered where another input has taken it already."""
-    stem = path.name[: -len(".nii.gz")] if path.name.lower().endswith(".nii.gz") else path.stem
-    stem = stem or path.resolve().name
+    """Return the name of a folder, or of a file without its ending; numbered where another input has taken it."""
+    # "." and ".." would lead out of the folder that results go to.
+    whole = path.resolve().name if path.name in ("", "..") else path.name
+    ending = ".nii.gz" if whole.lower().endswith(".nii.gz") else Path(whole).suffix
+    stem = whole[: len(whole) - len(ending)] if ending and not path.is_dir() else whole
+    stem = stem or "input"
     name, number = stem, 1
     # Case is ignored, since some file systems do.
     while name.casefold() in taken:

@@ -76,6 +76,31 @@ def test_a_folder_of_a_series_is_one_volume(series: Path, tmp_path: Path) -> Non
     assert (row["name"], row["slice_count"]) == ("dicom", "3")
 
 
+@pytest.mark.parametrize("given", ["..", ".", "../dicom"])
+def test_nothing_is_written_outside_of_the_folder(
+    given: str, series: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = tmp_path / "dicom" / "inside"
+    inside.mkdir()
+    monkeypatch.chdir(inside if given == ".." else tmp_path / "dicom")
+    assert main(["segment", given, "--out", str(tmp_path / "a" / "out")]) == 0
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["out"]
+    assert {path.name for path in (tmp_path / "a" / "out").iterdir()} == {"dicom", "volumes.csv"}
+
+
+def test_an_input_may_be_called_like_a_table(series: Path, tmp_path: Path) -> None:
+    series.rename(tmp_path / "volumes.csv.zip")
+    assert main(["segment", str(tmp_path / "volumes.csv.zip"), "--out", str(tmp_path / "out")]) == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"volumes.csv-2", "volumes.csv"}
+
+
+def test_a_dicom_seg_of_an_earlier_run_is_removed(series: Path, tmp_path: Path) -> None:
+    (tmp_path / "series.nii").write_bytes(nifti("one"))
+    assert main(["segment", str(series), "--out", str(tmp_path / "out")]) == 0
+    assert main(["segment", str(tmp_path / "series.nii"), "--out", str(tmp_path / "out")]) == 0
+    assert not (tmp_path / "out" / "series" / SEG).exists()
+
+
 def test_overlays_of_an_earlier_longer_run_are_removed(series: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     (out / "series" / "overlay").mkdir(parents=True)

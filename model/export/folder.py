@@ -54,6 +54,9 @@ def write_all(
         if isinstance(study.origin, Series) and is_possible(study.origin):
             write_seg(study.origin, files, folder / SEG, threshold=threshold, model=segmentation.model)
             names.append(SEG)
+        else:
+            # One of an earlier run would be taken for this volume's.
+            (folder / SEG).unlink(missing_ok=True)
     except OSError as exc:
         raise StorageError(f"The results cannot be kept: {exc.strerror}. Make room, then try again.") from exc
     return names

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from model.decode.ct import CtVolume
-from model.volume.findings import LEAST_LESION_ML, Side, VolumeFindings
+from model.volume.findings import LEAST_LESION_ML, VolumeFindings
+from model.volume.rows import Side
 
 
 def percent(value: float | None) -> str:

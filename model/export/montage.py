@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from model.export.lines import sides
 from model.overlay import LIGHT, draw_scale, encode_png, mark_sides, overlay, rendered
 from model.volume.files import SliceFiles
-from model.volume.findings import SliceRow
+from model.volume.rows import SliceRow
 
 COLUMNS = 3
 CELL_PX = 360

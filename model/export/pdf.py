@@ -19,7 +19,8 @@ from model.export.lines import lines, sides, size, spacing
 from model.export.montage import key_slices, slice_overlay
 from model.export.names import JSON, NOTICE
 from model.overlay import draw_scale
-from model.volume.findings import SliceRow, VolumeFindings
+from model.volume.findings import VolumeFindings
+from model.volume.rows import SliceRow
 from model.volume.segment import VolumeSegmentation
 
 A4_INCHES = (8.27, 11.69)

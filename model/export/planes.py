@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from model.decode.ct import CtVolume
 from model.decode.series import UNEVEN_FROM
@@ -17,13 +20,21 @@ def planes(volume: CtVolume) -> tuple[int, ...]:
     Even slices come as they are. Of uneven ones each plane holds the nearest slice, at the usual distance of
     neighbours, so that what is measured in the file is as large as in the patient.
     """
-    heights = np.array([place.z_mm for place in volume.places if place.z_mm is not None], np.float64)
-    if heights.size < len(volume) or not is_uneven(volume):
+    if volume.extents_mm is None or not is_uneven(volume):
         return tuple(range(len(volume)))
-    usual = float(np.median(np.diff(heights)))
-    count = min(1 + round((heights[-1] - heights[0]) / usual), MOST_PLANES * len(volume))
-    even = np.linspace(heights[0], heights[-1], count)
-    return tuple(int(np.argmin(np.abs(heights - height))) for height in even)
+    gaps = _gaps(volume.extents_mm)
+    depths = np.concatenate([[0.0], np.cumsum(gaps)])
+    count = min(1 + round(float(depths[-1] / np.median(gaps))), MOST_PLANES * len(volume))
+    even = np.linspace(0.0, depths[-1], count)
+    return tuple(int(np.argmin(np.abs(depths - depth))) for depth in even)
+
+
+def _gaps(extents: Sequence[float]) -> NDArray[np.float64]:
+    """Return the distances of neighbours, of what each slice stands for: half the way to either neighbour."""
+    gaps = [extents[0]]
+    for extent in extents[1:-1]:
+        gaps.append(2.0 * extent - gaps[-1])
+    return np.array(gaps, np.float64)
 
 
 def is_uneven(volume: CtVolume) -> bool:

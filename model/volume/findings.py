@@ -8,61 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from model.decode.ct import CtVolume, Place
+from model.decode.ct import CtVolume
 from model.findings import Findings, measure
+from model.volume.extents import shared_out, voxel_ml
 from model.volume.files import SliceFiles
 from model.volume.regions import Regions
+from model.volume.rows import Side, SliceRow, one_lung, percent
 from model.volume.severity import SCALE, severity
 from model.volume.sides import Counts, find_midline, right_lung
 
 LEAST_LESION_ML = 0.014
 """A sphere of 3 mm: what is smaller is called a micronodule (Fleischner Society, Radiology 2008), and is part of the
 volume but not counted as a lesion."""
-
-
-_KNOWN_UNREAD = ("threshold", "height_px", "width_px", "hounsfield")
-
-
-@dataclass(frozen=True)
-class Side:
-    """One lung: in a slice in pixels, in a volume in millilitres as well, where the spacing is known."""
-
-    lung_px: int
-    lesion_px: int
-    lesion_percent_of_lung: float | None
-    lung_ml: float | None = None
-    lesion_ml: float | None = None
-
-
-@dataclass(frozen=True)
-class SliceRow:
-    """A slice of a volume: its number, from 1 at the feet, its findings, and either lung where they can be told.
-
-    place : where other viewers have it. is_read : False where its file is damaged: then it shows nothing.
-    """
-
-    number: int
-    findings: Findings
-    right: Side | None
-    left: Side | None
-    place: Place = Place()
-    is_read: bool = True
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the figures by name, those of the lungs as right_... and left_..., for a row of a table.
-
-        Of a slice that was not read there are none but its size.
-        """
-        sides = {"right": self.right, "left": self.left}
-        names = ("lung_px", "lesion_px", "lesion_percent_of_lung")
-        figures = self.findings.as_dict() | {
-            f"{side}_{name}": None if found is None else getattr(found, name)
-            for side, found in sides.items()
-            for name in names
-        }
-        if not self.is_read:
-            figures = {name: value if name in _KNOWN_UNREAD else None for name, value in figures.items()}
-        return {"slice": self.number, **asdict(self.place), "is_read": self.is_read, **figures}
 
 
 @dataclass(frozen=True)
@@ -130,10 +87,11 @@ def measure_volume(
     volume : for its spacing and sides; no slice of it is read again.
     """
     read = [findings is not None for findings in slices]
-    known_ml = _voxel_ml(volume)
+    known_ml = voxel_ml(volume)
     weights = shared_out(known_ml or (1.0,) * len(volume), read)
     regions, columns = _collect(files, weights, threshold)
     midline = find_midline(columns) if volume.sides_known else None
+    extents = None if volume.extents_mm is None else shared_out(volume.extents_mm, read)
     rows = tuple(
         SliceRow(
             number + 1,
@@ -141,26 +99,12 @@ def measure_volume(
             *(_sides(files, number, midline, threshold) if findings else (None, None)),
             place=volume.places[number],
             is_read=findings is not None,
+            extent_mm=None if extents is None else extents[number],
+            voxel_ml=None if known_ml is None else weights[number],
         )
         for number, findings in enumerate(slices)
     )
     return Measured(_sum_up(rows, weights, regions.sizes(), threshold, in_ml=known_ml is not None), rows)
-
-
-def shared_out(weights: Sequence[float], read: Sequence[bool]) -> tuple[float, ...]:
-    """Return what each slice stands for once those that were not read are shared between the nearest that were.
-
-    >>> shared_out([4.0, 4.0, 4.0, 4.0], [False, True, False, True])
-    (0.0, 10.0, 0.0, 6.0)
-    """
-    known = np.flatnonzero(read)
-    shared = np.zeros(len(weights))
-    for number, weight in enumerate(weights):
-        distances = np.abs(known - number)
-        nearest = known[known <= number][-1:], known[known >= number][:1]
-        heirs = np.concatenate(nearest) if distances.min() else known[distances == 0]
-        shared[heirs] += weight / heirs.size
-    return tuple(float(weight) for weight in shared)
 
 
 def _nothing(volume: CtVolume, threshold: float) -> Findings:
@@ -168,14 +112,6 @@ def _nothing(volume: CtVolume, threshold: float) -> Findings:
     _, height, width = volume.shape
     empty = np.zeros((height, width), np.float32)
     return measure(empty, None, threshold=threshold, spacing_mm=volume.spacing_mm)
-
-
-def _voxel_ml(volume: CtVolume) -> tuple[float, ...] | None:
-    """Return the volume of a voxel of each slice in millilitres; None where unknown."""
-    if volume.affine is None or volume.extents_mm is None:
-        return None
-    pixel_mm2 = float(np.linalg.norm(np.cross(volume.affine[:3, 0], volume.affine[:3, 1])))
-    return tuple(extent * pixel_mm2 / 1000.0 for extent in volume.extents_mm)
 
 
 def _collect(files: SliceFiles, weights: Sequence[float], threshold: float) -> tuple[Regions, Counts]:
@@ -203,12 +139,7 @@ def _sides(files: SliceFiles, number: int, midline: int | None, threshold: float
     lesion = files.lesion(number, threshold)
     right = right_lung(lung | lesion, midline)
     left = (lung | lesion) & ~right
-    pair = [(int(np.count_nonzero(side)), int(np.count_nonzero(side & lesion))) for side in (right, left)]
-    return Side(*pair[0], _percent(pair[0][1], pair[0][0])), Side(*pair[1], _percent(pair[1][1], pair[1][0]))
-
-
-def _percent(part: float, whole: float | None) -> float | None:
-    return 100.0 * part / whole if whole else None
+    return one_lung(right, lesion), one_lung(left, lesion)
 
 
 def _sum_up(
@@ -223,7 +154,7 @@ def _sum_up(
     findings = [row.findings for row in rows]
     lesion = _weighted([item.lesion_area_px for item in findings], each)
     lung = _weighted([item.lung_area_px for item in findings], each)
-    share = None if lesion is None else _percent(lesion, lung)
+    share = None if lesion is None else percent(lesion, lung)
     # By the share as it is printed, so that 4.97 % is not told as 5.0 % of a class below 5. One slice tells no class.
     graded = None if share is None or len(every) == 1 else severity(round(share, 1) or share)
     areas = [item.lesion_area_px for item in findings]
@@ -283,7 +214,7 @@ def _one_side(sides: Sequence[Side | None], each: Sequence[float], *, in_ml: boo
     return Side(
         lung_px=sum(side.lung_px for side in known),
         lesion_px=sum(side.lesion_px for side in known),
-        lesion_percent_of_lung=_percent(lesion or 0.0, lung),
+        lesion_percent_of_lung=percent(lesion or 0.0, lung),
         lung_ml=lung if in_ml else None,
         lesion_ml=lesion if in_ml else None,
     )

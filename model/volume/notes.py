@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from model.volume.findings import SliceRow
+from model.volume.rows import SliceRow
 
 CUT_OFF_FROM = 0.05
 """Lung in the first or last slice from which lungs are cut off, as a share of the largest lung area of a slice."""

@@ -13,8 +13,7 @@ from tests.volume.written import drawn_volume
 def volume_at(*heights: float) -> CtVolume:
     gaps = np.diff(heights)
     halves = np.concatenate([gaps[:1], gaps, gaps[-1:]]) / 2.0
-    drawn = drawn_volume(np.zeros((len(heights), 4, 4), np.float32), extents_mm=(halves[:-1] + halves[1:]).tolist())
-    return replace(drawn, places=tuple(map(Place, heights)))
+    return drawn_volume(np.zeros((len(heights), 4, 4), np.float32), extents_mm=(halves[:-1] + halves[1:]).tolist())
 
 
 @pytest.mark.parametrize(
@@ -30,9 +29,16 @@ def test_planes_lie_at_the_usual_distance(heights: tuple[float, ...], expected: 
     assert planes(volume_at(*heights)) == expected
 
 
+def test_what_counts_is_the_distance_of_slices_not_how_high_they_lie() -> None:
+    # Slices across the body of a patient who lies askew: all at one height, by their headers.
+    volume = replace(volume_at(0.0, 4.0, 8.0, 16.0), places=(Place(z_mm=-300.0),) * 4)
+    assert planes(volume) == (0, 1, 2, 2, 3)
+
+
 def test_one_stray_slice_does_not_make_thousands_of_planes() -> None:
     assert len(planes(volume_at(0.0, 1.0, 2.0, 5000.0))) == 16
 
 
 def test_slices_at_unknown_heights_come_as_they_are() -> None:
-    assert planes(replace(volume_at(0.0, 4.0, 12.0), places=(Place(),) * 3)) == (0, 1, 2)
+    volume = drawn_volume(np.zeros((3, 4, 4), np.float32), affine=None)
+    assert planes(volume) == (0, 1, 2)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from model.decode.ct import CtVolume
-from model.volume.findings import LEAST_LESION_ML, Side, VolumeFindings
+from model.volume.findings import LEAST_LESION_ML, VolumeFindings
+from model.volume.rows import Side
 from tests.volume.written import FloatArray, by_hand, drawn_volume
 
 SHAPE = (4, 40, 60)

@@ -81,6 +81,16 @@ def test_of_a_few_damaged_slices_those_beside_stand_for_them(tmp_path: Path) -> 
     assert not segmentation.files.gray(7).any() and not segmentation.files.lesion(7, 0.5).any()
 
 
+def test_what_the_slices_add_is_the_volume(tmp_path: Path) -> None:
+    values = np.repeat(pixels()[1:2], 20, axis=0)
+    volume = damaged(drawn_volume(values, extents_mm=[4.0] * 10 + [2.0] * 10), 7)
+    measured = segment_volume(volume, FakeEngine(), tmp_path).measured
+    rows = [row.as_dict() for row in measured.rows]
+    assert [row["extent_mm"] for row in rows[6:12]] == [6.0, 0.0, 6.0, 4.0, 2.0, 2.0]
+    assert sum(row["lesion_ml"] or 0.0 for row in rows) == pytest.approx(measured.findings.lesion_ml)
+    assert sum(row["lung_ml"] or 0.0 for row in rows) == pytest.approx(measured.findings.lung_ml)
+
+
 def test_of_many_damaged_slices_none_is_measured(tmp_path: Path) -> None:
     volume = damaged(drawn_volume(np.repeat(pixels()[1:2], 20, axis=0)), 2, 7, 9)
     with pytest.raises(DamagedImage, match="Its pixels"):
