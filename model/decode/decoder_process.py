@@ -1,15 +1,19 @@
 """Decodes DICOM files that are named on its input, each by a line of JSON; `model.decode.apart` starts it.
 
-An answer is a line of JSON, the shape of the array or null, and then the array as float32.
+An answer is a line of JSON, the shape of the array or null, and then the array as float32. It is null as well where the
+decoder gave an array but said that the data are corrupt: it fills what it could not read with what comes to hand.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import sys
+import tempfile
 import warnings
+from io import FileIO
 from typing import BinaryIO
 
 import numpy as np
@@ -18,6 +22,11 @@ from pydicom import dcmread
 
 MAX_MEMORY_MB = 4_000
 
+MAX_COMPLAINT_BYTES = 1_000_000
+
+_COMPLAINT = re.compile(rb"corrupt(?!.*signed arithmetic)|premature", re.IGNORECASE)
+"""What libjpeg prints of pixels that it could not read. Of signed arithmetic nothing is lost: encoders differ."""
+
 
 def main() -> None:
     """Answer until the input ends."""
@@ -25,11 +34,17 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_MB * 1_000_000,) * 2)
+    # Of a decoder that complains without end, no more is kept.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_COMPLAINT_BYTES,) * 2)
     # A crash is foreseen and leaves no image of its memory behind.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     warnings.simplefilter("ignore")
-    for line in sys.stdin:
-        _answer(answers, _decode(json.loads(line)))
+    with tempfile.TemporaryFile(buffering=0) as complaints:
+        # C++ prints past Python's sys.stderr.
+        os.dup2(complaints.fileno(), 2)
+        for line in sys.stdin:
+            pixels = _decode(json.loads(line))
+            _answer(answers, None if _has_complained(complaints) else pixels)
 
 
 def _decode(path: str) -> NDArray[np.float32] | None:
@@ -38,6 +53,16 @@ def _decode(path: str) -> NDArray[np.float32] | None:
     # What damaged pixels raise is not to be foreseen; the reader says that they are damaged.
     except Exception:
         return None
+
+
+def _has_complained(complaints: FileIO) -> bool:
+    """Whether the decoder said that data are damaged since this was last asked."""
+    complaints.seek(0)
+    said = complaints.read()
+    # The next file is not blamed for this one.
+    complaints.seek(0)
+    complaints.truncate()
+    return _COMPLAINT.search(said) is not None
 
 
 def _answer(answers: BinaryIO, pixels: NDArray[np.float32] | None) -> None:

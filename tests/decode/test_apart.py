@@ -11,8 +11,11 @@ import pytest
 
 from model.decode.apart import Decoder
 from tests.phantoms import INTERCEPT, compress, phantom, slice_bytes
+from training.data.dataset import DATA_FOLDER
 
 STORED = phantom()[0].astype(np.float32) - INTERCEPT
+
+SERIES = sorted((DATA_FOLDER / "dicom-p002").glob("*.dcm"))
 
 
 @pytest.fixture
@@ -70,6 +73,35 @@ def test_what_brings_a_decoder_down_leaves_this_process_alone(
     content = compress(slice_bytes(), name)
     start = content.rindex(mark) + at
     (tmp_path / "a").write_bytes(content[:start] + damage + content[start + len(damage) :])
+    assert Decoder().decode(tmp_path / "a") is None
+
+
+@pytest.mark.parametrize("filler", [b"\0", b"\x55", b"\xaa"])
+def test_what_the_decoder_calls_corrupt_is_not_read(filler: bytes, path: Path) -> None:
+    whole = path.read_bytes()
+    start = whole.rindex(b"\xfe\xff\x00\xe0") + 8 + 150
+    damaged = path.with_name("damaged")
+    damaged.write_bytes(whole[:start] + 40 * filler + whole[start + 40 :])
+    decoder = Decoder()
+    assert decoder.decode(damaged) is None
+    # What was said of one file is not said of the next.
+    pixels = decoder.decode(path)
+    assert pixels is not None
+    np.testing.assert_array_equal(pixels, STORED)
+
+
+@pytest.mark.skipif(not SERIES, reason=f"{DATA_FOLDER / 'dicom-p002'} is not there")
+def test_nothing_is_said_of_real_files_that_are_whole() -> None:
+    decoder = Decoder()
+    assert all(decoder.decode(file) is not None for file in SERIES[::8])
+
+
+@pytest.mark.skipif(not SERIES, reason=f"{DATA_FOLDER / 'dicom-p002'} is not there")
+def test_a_real_file_with_flipped_bytes_is_not_read(tmp_path: Path) -> None:
+    content = bytearray(SERIES[0].read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 2000] = bytes(255 ^ value for value in content[middle : middle + 2000])
+    (tmp_path / "a").write_bytes(content)
     assert Decoder().decode(tmp_path / "a") is None
 
 
