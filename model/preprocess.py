@@ -23,6 +23,12 @@ Gray = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 FloatArray = NDArray[np.float32]
 
 
+SQUARE_WITHIN = 1.01
+"""A pixel whose sides differ by less is square: spacing is rounded."""
+
+MOST_REFINED = 4
+
+
 @dataclass(frozen=True)
 class Placement:
     """Where a slice lies inside the square network input: the rectangle top, left, height, width in input pixels."""
@@ -133,6 +139,28 @@ def restore(probabilities: FloatArray, original_shape: tuple[int, int]) -> Float
     channels = probabilities.shape[2]
     restored = resize(np.ascontiguousarray(probabilities[rows, columns]), original_shape)
     return np.clip(restored.reshape(*original_shape, channels), 0.0, 1.0)
+
+
+def square_shape(shape: tuple[int, int], spacing_mm: tuple[float, float] | None) -> tuple[int, int]:
+    """Return the height and width at which a slice shows the patient in his proportions.
+
+    Parameters
+    ----------
+    shape : height and width in pixels.
+    spacing_mm : height and width of a pixel; None where unknown: then pixels are taken for square.
+
+    Returns
+    -------
+    The shape with the coarser direction refined, but no side longer than MOST_REFINED times the longer one.
+
+    >>> square_shape((256, 512), (1.4, 0.7)), square_shape((512, 512), (0.7, 0.7))
+    ((512, 512), (512, 512))
+    """
+    if spacing_mm is None or max(spacing_mm) <= SQUARE_WITHIN * min(spacing_mm):
+        return shape
+    sides = [length * size / min(spacing_mm) for length, size in zip(shape, spacing_mm, strict=True)]
+    shrink = min(1.0, MOST_REFINED * max(shape) / max(sides))
+    return max(1, round(sides[0] * shrink)), max(1, round(sides[1] * shrink))
 
 
 def letterbox(image: FloatArray, size: int) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,10 @@ from model.decode.picture import decode_picture
 from model.engine import Engine, Identity
 from model.findings import Findings, Mask, lesion_mask, measure
 from model.look import look, look_closely
+from model.preprocess import Gray, resize, square_shape
 from model.threshold import DEFAULT_THRESHOLD
+
+Look = Callable[[Gray, tuple[float, float], Engine], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def segment_slice(
 ) -> Segmentation:
     """Find the lesions of a slice; parameters as in `segment`."""
     ask = look_closely if quality else look
-    probabilities = ask(ct_slice.pixels, ct_slice.value_range, engine)
+    probabilities = _in_proportion(ct_slice, ask, engine)
     lesion = np.ascontiguousarray(probabilities[..., 0])
     lung = np.ascontiguousarray(probabilities[..., 1]) if "lung" in engine.channels else None
     findings = measure(
@@ -71,3 +75,13 @@ def segment_slice(
         hounsfield=np.asarray(ct_slice.pixels, np.float32) if ct_slice.hounsfield else None,
     )
     return Segmentation(ct_slice, lesion, lung, findings, engine.identity, quality)
+
+
+def _in_proportion(ct_slice: CtSlice, ask: Look, engine: Engine) -> NDArray[np.float32]:
+    """Ask about a slice with square pixels, as the network has learned, and return the answer at the slice's own."""
+    shape = square_shape(ct_slice.shape, ct_slice.spacing_mm)
+    if shape == ct_slice.shape:
+        return ask(ct_slice.pixels, ct_slice.value_range, engine)
+    answer = ask(resize(np.asarray(ct_slice.pixels, np.float32), shape), ct_slice.value_range, engine)
+    restored = resize(answer, ct_slice.shape).reshape(*ct_slice.shape, len(engine.channels))
+    return np.clip(restored, 0.0, 1.0)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.preprocess import INPUT_SIZE, Placement, placement, preprocess, preprocess_mask, restore
+from model.preprocess import INPUT_SIZE, Placement, placement, preprocess, preprocess_mask, restore, square_shape
 
 # Two pixels enlarged to four: the centres lie at -0.25, 0.25, 0.75 and 1.25 of the old ones, clamped at the ends.
 WEIGHTS = np.array([[1.0, 0.0], [0.75, 0.25], [0.25, 0.75], [0.0, 1.0]], np.float32)
@@ -67,6 +67,23 @@ def test_a_constant_slice_gives_a_constant_input() -> None:
 )
 def test_it_centres_the_slice_and_keeps_its_proportions(shape: tuple[int, int], expected: Placement) -> None:
     assert placement(shape, size=50) == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing", "expected"),
+    [
+        ((40, 48), None, (40, 48)),
+        ((40, 48), (0.7, 0.7), (40, 48)),
+        ((40, 48), (0.7, 0.705), (40, 48)),
+        ((40, 48), (1.4, 0.7), (80, 48)),
+        ((40, 48), (2.0, 3.0), (40, 72)),
+        ((40, 48), (20.0, 0.01), (192, 1)),
+    ],
+)
+def test_pixels_become_square(
+    shape: tuple[int, int], spacing: tuple[float, float] | None, expected: tuple[int, int]
+) -> None:
+    assert square_shape(shape, spacing) == expected
 
 
 def test_height_and_width_are_not_swapped() -> None:

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from model.decode.ct import CtSlice
 from model.engine import Engine
 from model.errors import NotAnImage
 from model.phantom import EXAMPLES, SIZE, draw_phantom, phantom_png
-from model.segment import segment
+from model.segment import segment, segment_slice
 
 
 def as_png(pixels: np.ndarray) -> bytes:
@@ -54,3 +55,16 @@ def test_a_higher_threshold_gives_a_subset(engine: Engine) -> None:
 def test_what_is_no_picture_is_refused(engine: Engine) -> None:
     with pytest.raises(NotAnImage):
         segment(b"Dear radiologist,", engine)
+
+
+@pytest.mark.parametrize("squeezed", [(2, 1), (1, 2)])
+def test_pixels_that_are_not_square_are_read_in_their_proportions(engine: Engine, squeezed: tuple[int, int]) -> None:
+    pixels = draw_phantom(EXAMPLES["many"])
+    whole = segment_slice(CtSlice(pixels, (0.0, 255.0), (0.7, 0.7)), engine)
+    fewer = np.asarray(Image.fromarray(pixels).resize((SIZE // squeezed[1], SIZE // squeezed[0]), Image.Resampling.BOX))
+    spacing = 0.7 * squeezed[0], 0.7 * squeezed[1]
+    part = segment_slice(CtSlice(fewer, (0.0, 255.0), spacing), engine)
+    assert part.mask.shape == fewer.shape
+    assert part.findings.lesion_area_mm2 == pytest.approx(whole.findings.lesion_area_mm2, rel=0.03)
+    back = np.asarray(Image.fromarray(part.mask).resize((SIZE, SIZE)))
+    assert 2 * np.count_nonzero(back & whole.mask) > 0.95 * (np.count_nonzero(back) + np.count_nonzero(whole.mask))

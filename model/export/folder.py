@@ -43,9 +43,7 @@ def write_all(
         folder.mkdir(parents=True, exist_ok=True)
         write_mask(files, target, folder / MASK, threshold=threshold)
         write_probability(files, target, folder / PROBABILITY)
-        (folder / MONTAGE).write_bytes(
-            montage_png(files, rows, threshold=threshold, sides_known=study.volume.sides_known)
-        )
+        (folder / MONTAGE).write_bytes(montage_png(files, rows, threshold=threshold, volume=study.volume))
         told = {"name": name, "patient": _patient(study)} if name_patient else {}
         (folder / REPORT).write_bytes(report_pdf(segmentation, study.volume, **told))
         (folder / CSV).write_text(as_csv(segmentation), encoding="utf-8")

@@ -9,8 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from model.decode.ct import CtVolume
 from model.export.lines import sides
 from model.overlay import LIGHT, draw_scale, encode_png, mark_sides, overlay, rendered
+from model.preprocess import square_shape
 from model.volume.files import SliceFiles
 from model.volume.rows import SliceRow
 
@@ -36,16 +38,18 @@ def key_slices(rows: Sequence[SliceRow], most: int = MOST) -> list[SliceRow]:
     return chosen
 
 
-def montage_png(files: SliceFiles, rows: Sequence[SliceRow], *, threshold: float, sides_known: bool) -> bytes:
+def montage_png(files: SliceFiles, rows: Sequence[SliceRow], *, threshold: float, volume: CtVolume) -> bytes:
     """Return the overlays of the key slices as one PNG, RGB, three beside each other, each with its number.
 
     Below them stands a legend. Where the patient's sides are known, each slice has an R and an L at its edges.
+
+    volume : for its sides, and the proportions of its pixels.
     """
     chosen = key_slices(rows)
-    cells = [_cell(files, row, threshold, sides_known=sides_known) for row in chosen]
+    cells = [_cell(files, row, threshold, volume) for row in chosen]
     cells += [np.zeros_like(cells[0])] * (-len(cells) % COLUMNS)
     lines = [np.hstack(cells[start : start + COLUMNS]) for start in range(0, len(cells), COLUMNS)]
-    return encode_png(np.vstack([*lines, _legend(threshold, sides_known=sides_known)])[..., ::-1])
+    return encode_png(np.vstack([*lines, _legend(threshold, sides_known=volume.sides_known)])[..., ::-1])
 
 
 def slice_overlay(files: SliceFiles, number: int, threshold: float) -> RgbImage:
@@ -64,11 +68,12 @@ def slice_overlay_png(files: SliceFiles, number: int, threshold: float, *, sides
     return encode_png(image[..., ::-1])
 
 
-def _cell(files: SliceFiles, row: SliceRow, threshold: float, *, sides_known: bool) -> RgbImage:
-    """Return (CELL_PX, CELL_PX, 3): a slice in its proportions, centred on black."""
+def _cell(files: SliceFiles, row: SliceRow, threshold: float, volume: CtVolume) -> RgbImage:
+    """Return (CELL_PX, CELL_PX, 3): a slice in the patient's proportions, centred on black."""
     picture = slice_overlay(files, row.number - 1, threshold)
-    scale = CELL_PX / max(picture.shape[:2])
-    size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
+    height, width = square_shape((picture.shape[0], picture.shape[1]), volume.spacing_mm)
+    scale = CELL_PX / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
     fitted = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR)
     cell = np.zeros((CELL_PX, CELL_PX, 3), np.uint8)
     top, left = (CELL_PX - fitted.shape[0]) // 2, (CELL_PX - fitted.shape[1]) // 2
@@ -76,7 +81,7 @@ def _cell(files: SliceFiles, row: SliceRow, threshold: float, *, sides_known: bo
     # On black, so that it shows on bone and bright tissue too.
     cv2.rectangle(cell, (0, 0), (96, 28), (0, 0, 0), cv2.FILLED)
     cv2.putText(cell, f"slice {row.number}", (8, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (232, 232, 230), 1, cv2.LINE_AA)
-    if sides_known:
+    if volume.sides_known:
         mark_sides(cell)
     return cell
 

@@ -51,7 +51,7 @@ def report_pdf(segmentation: VolumeSegmentation, volume: CtVolume, *, name: str 
         # Names and notes may be in a script that the font lacks: boxes stand for it.
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         _head(figure, volume, name, patient)
-        _pictures(figure, segmentation, sides_known=volume.sides_known)
+        _pictures(figure, segmentation, volume)
         _legend(figure, segmentation.measured.findings.threshold, sides_known=volume.sides_known)
         _table(figure, segmentation.measured.findings)
         _chart(figure, segmentation.measured.rows)
@@ -71,15 +71,18 @@ def _head(figure: Figure, volume: CtVolume, name: str, patient: str) -> None:
     figure.text(LEFT, 0.896, f"{size(volume.shape)}, {spacing(volume)}", fontsize=9, color=_PALE)
 
 
-def _pictures(figure: Figure, segmentation: VolumeSegmentation, *, sides_known: bool) -> None:
+def _pictures(figure: Figure, segmentation: VolumeSegmentation, volume: CtVolume) -> None:
     findings = segmentation.measured.findings
+    pixel_height, pixel_width = volume.spacing_mm or (1.0, 1.0)
     for place, row in enumerate(key_slices(segmentation.measured.rows)):
         column, line = place % 3, place // 3
         axes = figure.add_axes((LEFT + 0.29 * column, 0.685 - 0.207 * line, 0.28, 0.19))
-        axes.imshow(slice_overlay(segmentation.files, row.number - 1, findings.threshold))
+        axes.imshow(
+            slice_overlay(segmentation.files, row.number - 1, findings.threshold), aspect=pixel_height / pixel_width
+        )
         axes.set_axis_off()
         axes.set_title(f"slice {row.number} of {findings.slice_count}", fontsize=8, color=_PALE, pad=2)
-        if sides_known:
+        if volume.sides_known:
             _mark_sides(axes)
 
 

@@ -16,7 +16,7 @@ from model.export.montage import (
     slice_overlay_png,
 )
 from model.volume.segment import VolumeSegmentation
-from tests.volume.written import by_hand, drawn_volume
+from tests.volume.written import AFFINE, Affine, by_hand, drawn_volume
 
 
 def segmentation_of(folder: Path, areas: list[int], *, height: int = 40, width: int = 48) -> VolumeSegmentation:
@@ -28,8 +28,11 @@ def segmentation_of(folder: Path, areas: list[int], *, height: int = 40, width: 
     return by_hand(drawn_volume(gray), folder, lesion)
 
 
-def picture_of(segmentation: VolumeSegmentation, *, sides_known: bool = False) -> NDArray[np.uint8]:
-    return read(montage_png(segmentation.files, segmentation.measured.rows, threshold=0.5, sides_known=sides_known))
+def picture_of(
+    segmentation: VolumeSegmentation, *, sides_known: bool = False, affine: Affine | None = None, threshold: float = 0.5
+) -> NDArray[np.uint8]:
+    volume = drawn_volume(np.zeros((1, 40, 48), np.float32), sides_known=sides_known, affine=affine)
+    return read(montage_png(segmentation.files, segmentation.measured.rows, threshold=threshold, volume=volume))
 
 
 def read(png: bytes) -> NDArray[np.uint8]:
@@ -96,6 +99,13 @@ def test_the_letter_on_the_left_is_r(tmp_path: Path) -> None:
     assert tops[0] > 2 * tops[1] > 0
 
 
+def test_pixels_that_are_not_square_are_shown_in_their_proportions(tmp_path: Path) -> None:
+    # 40 rows of 2 mm and 48 columns of 3 mm: 80 mm high, 144 mm wide.
+    picture = picture_of(segmentation_of(tmp_path, [0]), affine=AFFINE)[:CELL_PX, :CELL_PX]
+    rows = np.flatnonzero(picture[:, CELL_PX // 2].any(axis=-1))
+    assert rows.size == pytest.approx(CELL_PX * 80 / 144, abs=1)
+
+
 def test_the_legend_says_which_sides_are_unknown(tmp_path: Path) -> None:
     changed = changed_by_sides(segmentation_of(tmp_path, [0]))[CELL_PX:]
     assert np.nonzero(changed)[1].min() > 2 * CELL_PX
@@ -104,9 +114,7 @@ def test_the_legend_says_which_sides_are_unknown(tmp_path: Path) -> None:
 @pytest.mark.parametrize("threshold", [0.05, 0.5, 0.99])
 def test_one_legend_has_the_colours_and_the_threshold(threshold: float, tmp_path: Path) -> None:
     segmentation = segmentation_of(tmp_path, [3, 3])
-    legend = read(montage_png(segmentation.files, segmentation.measured.rows, threshold=threshold, sides_known=False))[
-        CELL_PX:, :, ::-1
-    ].astype(int)
+    legend = picture_of(segmentation, threshold=threshold)[CELL_PX:, :, ::-1].astype(int)
     bar = legend[40, CELL_PX + 4 : 2 * CELL_PX - 4]
     # viridis goes from dark violet to yellow; the mark of the threshold is light gray.
     assert (bar[0, 2] > bar[0, 1], bar[-1, 1] > bar[-1, 2]) == (True, True)

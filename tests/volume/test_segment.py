@@ -16,6 +16,9 @@ from tests.volume.written import drawn_volume
 # Gray 0.5 and 0.8 in the window: what FakeEngine calls lung, and lesion.
 LUNG_HU, LESION_HU = -500.0, -50.0
 
+# Square pixels of 6 mm², slices 4 mm apart.
+SQUARE = np.diag([6.0**0.5, 6.0**0.5, 4.0, 1.0])
+
 
 def pixels() -> np.ndarray:
     """(3, 32, 32): lung in the middle of each slice, lesion in the last two."""
@@ -64,7 +67,7 @@ def damaged(volume: CtVolume, *numbers: int) -> CtVolume:
 
 def test_of_a_few_damaged_slices_those_beside_stand_for_them(tmp_path: Path) -> None:
     values = np.repeat(pixels()[1:2], 20, axis=0)
-    volume = damaged(drawn_volume(values, extents_mm=(4.0,) * 20), 0, 7)
+    volume = damaged(drawn_volume(values, affine=SQUARE, extents_mm=(4.0,) * 20), 0, 7)
     segmentation = segment_volume(volume, FakeEngine(), tmp_path)
     rows, findings = segmentation.measured.rows, segmentation.measured.findings
     assert segmentation.notes[0] == (
@@ -72,7 +75,7 @@ def test_of_a_few_damaged_slices_those_beside_stand_for_them(tmp_path: Path) -> 
     )
     assert [row.number for row in rows if not row.is_read] == [1, 8]
     assert (findings.slice_count, findings.slices_read, findings.slices_with_lesion) == (20, 18, 18)
-    # 16 pixels of 2 · 3 mm in 20 slices of 4 mm, as if none were damaged; one lesion, joined across the gap.
+    # 16 pixels of 6 mm² in 20 slices of 4 mm, as if none were damaged; one lesion, joined across the gap.
     assert findings.lesion_ml == pytest.approx(20 * 16 * 6 * 4 / 1000)
     assert findings.lung_ml == pytest.approx(20 * 24 * 24 * 6 * 4 / 1000)
     assert findings.lesion_count == 1
@@ -83,7 +86,7 @@ def test_of_a_few_damaged_slices_those_beside_stand_for_them(tmp_path: Path) -> 
 
 def test_what_the_slices_add_is_the_volume(tmp_path: Path) -> None:
     values = np.repeat(pixels()[1:2], 20, axis=0)
-    volume = damaged(drawn_volume(values, extents_mm=[4.0] * 10 + [2.0] * 10), 7)
+    volume = damaged(drawn_volume(values, affine=SQUARE, extents_mm=[4.0] * 10 + [2.0] * 10), 7)
     measured = segment_volume(volume, FakeEngine(), tmp_path).measured
     rows = [row.as_dict() for row in measured.rows]
     assert [row["extent_mm"] for row in rows[6:12]] == [6.0, 0.0, 6.0, 4.0, 2.0, 2.0]
