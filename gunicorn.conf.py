@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Any
 
@@ -31,6 +32,8 @@ threads = 4
 # that buffers requests in front of a server that strangers can reach.
 timeout = 60
 graceful_timeout = 30
+# Of these, how long a volume may take to be left: a slice takes about a second.
+STOP_WITHIN_S = 20
 # The engine is loaded in each worker after the fork: threads that it starts would not survive one.
 preload_app = False
 # Nothing here needs steering from outside, and the socket would be made in the home folder.
@@ -38,6 +41,35 @@ control_socket_disable = True
 # No access log: it would keep the addresses of all clients. The error log says what went wrong.
 accesslog = None
 errorlog = "-"
+
+
+def post_worker_init(worker: Any) -> None:
+    """Let SIGTERM reach the volume that is being read at once, not when all requests have been answered."""
+    queue = _queue_of(worker)
+
+    def stop(number: int, frame: Any) -> None:
+        queue.stopping.set()
+        worker.handle_exit(number, frame)
+
+    signal.signal(signal.SIGTERM, stop)
+    # As gunicorn has it: requests in work are not disturbed.
+    signal.siginterrupt(signal.SIGTERM, False)
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Wait until no volume is read: a process that ends under the network is aborted by the system."""
+    queue = _queue_of(worker)
+    if queue is not None and not queue.stop(within_s=STOP_WITHIN_S):
+        # It is writing large files, say. Its job is found stalled, and begun again.
+        os._exit(0)
+
+
+def _queue_of(worker: Any) -> Any:
+    """Return the queue of a worker; None in gunicorn's own process, and where the app could not be loaded."""
+    from webapp.queueing import EXTENSION  # The worker has it; gunicorn's own process would be twice as large.
+
+    app = getattr(worker, "wsgi", None)
+    return None if app is None else app.extensions[EXTENSION]
 
 
 def on_exit(server: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import http.client
 import json
 import os
@@ -12,14 +13,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from model.phantom import phantom_png
+from tests.webapp.scans import nifti
 
 ROOT = Path(__file__).parents[1]
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -181,6 +184,37 @@ def test_stopping_leaves_no_result_behind(tmp_path: Path, phantom: bytes) -> Non
     stop(server)
     assert server.process.returncode == 0
     assert list(server.results.iterdir()) == []
+
+
+def wait_for_job(server: Server, address: str, condition: Callable[[dict[str, Any]], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition(json.loads(server.ask("GET", address)[2])):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_stopping_while_a_volume_is_read_is_no_crash(tmp_path: Path) -> None:
+    server = start(tmp_path, WEB_CONCURRENCY="1")
+    address = server.post("/predict?quality=1", gzip.compress(nifti(*["one"] * 60)))[1]["Location"]
+    wait_for_job(server, address, lambda job: job["slices_done"] > 0)
+    server.process.send_signal(signal.SIGTERM)
+    server.process.wait(timeout=30)
+    assert server.process.returncode == 0
+    assert not re.search("terminate called|SIGABRT|SIGKILL|Traceback|Exception", server.log.read_text())
+    assert list(server.results.iterdir()) == []
+
+
+def test_a_worker_that_is_replaced_gives_its_volume_to_the_next(tmp_path: Path) -> None:
+    server = start(tmp_path, WEB_CONCURRENCY="1")
+    try:
+        address = server.post("/predict", gzip.compress(nifti(*["one"] * 12)))[1]["Location"]
+        wait_for_job(server, address, lambda job: job["slices_done"] > 0)
+        server.process.send_signal(signal.SIGHUP)
+        wait_for_job(server, address, lambda job: job["state"] == "done")
+        assert list(server.results.glob("*/done-2")) != []
+        assert "terminate called" not in server.log.read_text()
+    finally:
+        stop(server)
 
 
 def test_without_weights_the_server_lives_and_says_so(tmp_path: Path, phantom: bytes) -> None:

@@ -105,17 +105,20 @@ def _accepted(result_id: str) -> Response:
 
 
 def _finished(result_id: str, output: str) -> Response:
-    """Wait until a job is finished, and answer with what was asked for; raises what it failed with."""
-    until = time.monotonic() + WAIT_AT_MOST_S
+    """Wait until a job is finished, and answer with what was asked for; raises what it failed with.
+
+    A server that is to stop waits no longer.
+    """
+    queue, until = current_queue(), time.monotonic() + WAIT_AT_MOST_S
     while True:
-        status = current_queue().store.status(result_id)
+        status = queue.store.status(result_id)
         if status is None:
             raise StorageError(_DELETED)
         if status.state == FAILED:
             raise error_of(status)
         if status.state == DONE:
             break
-        if time.monotonic() > until:
+        if queue.stopping.is_set() or time.monotonic() > until:
             return _accepted(result_id)
         time.sleep(_LOOK_EVERY_S)
     return _result(result_id, status, output)

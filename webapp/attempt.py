@@ -50,8 +50,15 @@ class Lost(Exception):
     """The job is no longer this attempt's: another may have begun it again, or it was deleted."""
 
 
+class Stopped(Exception):
+    """The process is to end; the job can be begun again later."""
+
+
 class Attempt:
-    """What the process that works on a job knows of it."""
+    """What the process that works on a job knows of it.
+
+    stopping : set where the process is to end soon.
+    """
 
     def __init__(self, folder: Path, number: int) -> None:
         """Work in a job's folder; of its attempts, this is the first or the second."""
@@ -60,11 +67,14 @@ class Attempt:
         self.made, self.scratch = self._room / _MADE, self._room / "scratch"
         self._news: dict[str, Any] = {"started": time.time()}
         self._ended = threading.Event()
+        self.stopping = threading.Event()
 
     def progress(self, done: int, of: int) -> None:
-        """Say how many slices are done; raises Lost."""
+        """Say how many slices are done; raises Lost, and Stopped where the process is to end."""
         self._beat()
         self._tell(done=done, of=of)
+        if self.stopping.is_set():
+            raise Stopped
 
     def finish(self) -> None:
         """Say that the job is done, and bring what was made to its place; raises Lost."""
@@ -76,6 +86,15 @@ class Attempt:
         self.leave()
         self._tell(error=error, sentence=sentence)
         self._end(FAILED)
+
+    def give_back(self) -> None:
+        """Put the job back in the queue, since the process ends; raises Lost."""
+        self.leave()
+        # The next attempt may have the same number, and nothing to tell yet.
+        self._news_file.unlink(missing_ok=True)
+        # However often that happens it is not the volume's fault, so another attempt is always left.
+        if not step(self.folder, self._stage, Stage(QUEUED, min(self._stage.attempts, MOST_ATTEMPTS - 1))):
+            raise Lost
 
     def leave(self) -> None:
         """Delete what was made, and touch nothing else."""

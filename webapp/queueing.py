@@ -32,9 +32,13 @@ _LONGEST_WORK_S = 3600
 
 
 class Queue(Protocol):
-    """Takes jobs in and sees that they are done."""
+    """Takes jobs in and sees that they are done.
+
+    stopping : set where this process is to end soon.
+    """
 
     store: JobStore
+    stopping: threading.Event
 
     def submit(self, order: Order, save: Callable[[Path], object]) -> str:
         """Take a job in and return its id; see `JobStore.create`."""
@@ -42,13 +46,17 @@ class Queue(Protocol):
     def tend(self) -> None:
         """See to jobs whose process died, or that nobody knows of."""
 
+    def stop(self, *, within_s: float) -> bool:
+        """Read no more in this process; return whether nothing is read in it now."""
+
 
 class EmbeddedQueue:
     """Jobs are done by this server: one at a time in each of its processes, and no more than there are cores."""
 
     def __init__(self, store: JobStore, segmenter: Segmenter) -> None:
         self.store, self._segmenter = store, segmenter
-        self._news = threading.Event()
+        self.stopping, self._news = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
 
     def submit(self, order: Order, save: Callable[[Path], object]) -> str:
         """Take a job in and return its id."""
@@ -67,15 +75,26 @@ class EmbeddedQueue:
         attempt = self.store.claim(at_most=os.cpu_count() or 1)
         if attempt is None:
             return False
+        attempt.stopping = self.stopping
         work(attempt, engine)
         return True
 
     def start(self) -> None:
-        """Work from now on, in a thread that ends with the process."""
-        threading.Thread(target=self._work_on, name="volumes", daemon=True).start()
+        """Work from now on, in a thread; see `stop`."""
+        self._thread = threading.Thread(target=self._work_on, name="volumes", daemon=True)
+        self._thread.start()
+
+    def stop(self, *, within_s: float) -> bool:
+        """Stop after the slice that is being read, whose volume goes back to the queue; return whether it has ended."""
+        self.stopping.set()
+        self._news.set()
+        if self._thread is None:
+            return True
+        self._thread.join(within_s)
+        return not self._thread.is_alive()
 
     def _work_on(self) -> None:
-        while True:
+        while not self.stopping.is_set():
             try:
                 # Another process may have taken a job in, hence the look without news.
                 if not self.work_once():
@@ -94,7 +113,7 @@ class RedisQueue:
         from redis import Redis  # Only servers with REDIS_URL need the two packages.
         from rq import Queue as RqQueue
 
-        self.store = store
+        self.store, self.stopping = store, threading.Event()
         self._queue = RqQueue(REDIS_QUEUE, connection=Redis.from_url(settings.redis_url))
 
     def submit(self, order: Order, save: Callable[[Path], object]) -> str:
@@ -126,6 +145,11 @@ class RedisQueue:
             # A worker may have just been told of one: it is then told twice, and the second finds nothing to do.
             if result_id not in known:
                 self._tell(result_id)
+
+    def stop(self, *, within_s: float) -> bool:
+        """Let it be known that this process ends; workers go on."""
+        self.stopping.set()
+        return True
 
     def _tell(self, result_id: str) -> None:
         # RQ gives it an id of its own each time: two workers with the same one would delete it under each other.

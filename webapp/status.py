@@ -2,9 +2,10 @@
 
     queued-0 -> working-1 -> done-1 | failed-1
                 working-1 -> queued-1 -> working-2 -> done-2 | failed-2    where the first attempt lost its process
+                                         working-2 -> queued-1             where the second was told to stop
 
-The number counts how often the job was begun. Each step is a rename, which one process alone can make, on shared file
-systems too. The time of the file is the last sign of life.
+The number counts how often the job was begun, but for a second attempt that was told to stop. Each step is a rename,
+which one process alone can make, on shared file systems too. The time of the file is the last sign of life.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ class Stage(NamedTuple):
         return folder / f"{self.state}-{self.attempts}"
 
 
-# A job goes on to later stages only, so whoever looks in this order cannot miss it on its way.
+# A job goes on to later stages, so whoever looks in this order cannot miss it on its way. One that is put back on the
+# way is met at a second look.
 _IN_ORDER = (
     Stage(QUEUED, 0),
     Stage(WORKING, 1),
@@ -71,7 +73,7 @@ def find_stage(folder: Path) -> tuple[Stage, float]:
     ------
     FileNotFoundError : the folder holds no job, or is gone.
     """
-    for stage in _IN_ORDER:
+    for stage in (*_IN_ORDER, *_IN_ORDER):
         with contextlib.suppress(FileNotFoundError):
             return stage, stage.file_in(folder).stat().st_mtime
     raise FileNotFoundError(folder)

@@ -17,7 +17,7 @@ from model.export.tables import measurements
 from model.overlay import original_png, render_pictures
 from model.segment import Segmentation, segment_slice
 from model.volume.segment import segment_volume
-from webapp.attempt import Attempt, Lost
+from webapp.attempt import Attempt, Lost, Stopped
 from webapp.jobs import FILES, SLICES, Order, read_order, upload_names
 from webapp.results import write_result
 from webapp.status import UPLOAD
@@ -26,19 +26,29 @@ log = logging.getLogger(__name__)
 
 
 def work(attempt: Attempt, engine: Engine) -> None:
-    """Do a job that was taken. What goes wrong is told in its folder; its upload is deleted in any case."""
+    """Do a job that was taken. What goes wrong is told in its folder; its upload is deleted when it has ended.
+
+    Where the process is to end first, the job is put back in the queue.
+    """
     try:
-        with attempt.beating():
-            _do_or_fail(attempt, engine)
+        _do_or_give_back(attempt, engine)
     except Lost:
         log.warning("a job was deleted while it was read, or begun again by another process")
         attempt.leave()
 
 
+def _do_or_give_back(attempt: Attempt, engine: Engine) -> None:
+    try:
+        with attempt.beating():
+            _do_or_fail(attempt, engine)
+    except Stopped:
+        attempt.give_back()
+
+
 def _do_or_fail(attempt: Attempt, engine: Engine) -> None:
     try:
         _read(attempt, engine)
-    except Lost:
+    except (Lost, Stopped):
         raise
     except Exception as exc:
         # Whatever it was, the sender must not wait for ever.

@@ -73,6 +73,13 @@ def test_a_client_that_waits_gets_a_picture_unless_it_asks_otherwise(app: Flask)
         assert Image.open(io.BytesIO(response.data)).mode == "RGB"
 
 
+def test_nobody_waits_for_a_server_that_stops(app: Flask) -> None:
+    queue_of(app).stop(within_s=0)
+    response = post_file(app.test_client(), "/predict?wait=1", nifti("one"))
+    assert response.status_code == 202
+    assert response.headers["Location"].startswith("/jobs/")
+
+
 def test_a_client_that_waits_is_told_what_went_wrong(app: Flask) -> None:
     response = waited_for(app, "/predict?wait=1", nifti("one", "none")[:4000])
     assert response.status_code == 422

@@ -125,6 +125,24 @@ def test_the_second_attempt_finishes_like_the_first(job: Path) -> None:
     assert (job / "slices" / "1.png").read_text() == "attempt-2"
 
 
+def test_a_job_that_is_put_back_is_never_missed(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun(job)
+    stall(job)
+    tend(job)
+    this = begun(job)
+    original = Path.stat
+
+    def put_back_at_once(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path.name == "working-2":
+            monkeypatch.undo()
+            this.give_back()
+        return original(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", put_back_at_once)
+    assert where(job) == ("queued", 1)
+    assert names(job) == {"order.json", "upload", "queued-1"}
+
+
 def test_a_job_that_lost_two_processes_fails_and_its_upload_is_gone(job: Path) -> None:
     for _ in range(2):
         begun(job)

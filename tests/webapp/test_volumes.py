@@ -231,6 +231,39 @@ def test_a_job_that_lost_its_process_is_read_by_another(app: Flask, volume: byte
     assert "of the lungs in this scan" in client.get(address).text
 
 
+def test_a_job_whose_process_is_to_stop_waits_again_however_often(
+    app: Flask, volume: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, queue = app.test_client(), queue_of(app)
+    address = upload(client, volume, name="scan.nii")
+    said = []
+
+    def progress(attempt: Attempt, done: int, of: int) -> None:
+        said.append(done)
+        if len(said) < 5:
+            queue.stopping.set()
+        original(attempt, done, of)
+
+    original = Attempt.progress
+    monkeypatch.setattr(Attempt, "progress", progress)
+    for _ in range(4):
+        assert queue.work_once()
+        assert "Next in the queue." in client.get(address).text
+        assert client.get(address.replace("results", "jobs")).get_json()["slices_done"] == 0
+        queue.stopping.clear()
+    assert queue.work_once()
+    assert said == [1, 1, 1, 1, 1, 2, 3]
+    assert "of the lungs in this scan" in client.get(address).text
+
+
+def test_a_queue_that_is_stopped_begins_nothing(app: Flask, volume: bytes) -> None:
+    queue = queue_of(app)
+    queue.start()
+    assert queue.stop(within_s=30)
+    upload(app.test_client(), volume, name="scan.nii")
+    assert len(queue.store.waiting()) == 1
+
+
 def test_a_job_that_lost_its_process_twice_is_given_up(app: Flask, volume: bytes) -> None:
     client = app.test_client()
     address = upload(client, volume, name="scan.nii")
