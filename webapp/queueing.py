@@ -164,7 +164,7 @@ class RedisQueue:
 
 def make_queue(settings: Settings, results: ResultStore, segmenter: Segmenter) -> Queue:
     """Return the queue that the settings name."""
-    store = JobStore(results, longest_queue=max(1, settings.queue))
+    store = JobStore(results, longest_queue=settings.queue)
     return RedisQueue(store, settings) if settings.redis_url else EmbeddedQueue(store, segmenter)
 
 

@@ -29,7 +29,7 @@ class Settings:
     def __post_init__(self) -> None:
         _require(self.threads >= 0, "threads", self.threads, "0 or more")
         _require(0.0 < self.threshold < 1.0, "threshold", self.threshold, "above 0 and below 1")
-        _require(self.queue >= 0, "queue", self.queue, "0 or more")
+        _require(self.queue >= 1, "queue", self.queue, "1 or more")
         _require(self.max_upload_mb > 0, "max_upload_mb", self.max_upload_mb, "more than 0")
         usable = self.result_minutes > 0.0 and math.isfinite(self.result_minutes)
         _require(usable, "result_minutes", self.result_minutes, "more than 0 and finite")

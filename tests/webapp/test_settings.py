@@ -48,6 +48,7 @@ def test_each_setting_is_read_by_its_kind() -> None:
         ("GROUNDGLASS_MAX_UPLOAD_MB", "0"),
         ("GROUNDGLASS_MAX_UPLOAD_MB", "1.5"),
         ("GROUNDGLASS_QUEUE", "-1"),
+        ("GROUNDGLASS_QUEUE", "0"),
         ("GROUNDGLASS_RESULT_MINUTES", "inf"),
         ("GROUNDGLASS_RESULT_MINUTES", ""),
         ("GROUNDGLASS_RESULTS", ""),
