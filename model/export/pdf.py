@@ -6,6 +6,7 @@ import io
 import textwrap
 import warnings
 from collections.abc import Sequence
+from datetime import date
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_pdf import FigureCanvasPdf, PdfPages
@@ -33,7 +34,21 @@ _LEAST_BAR = 0.02
 FOOT_TOP, FOOT_STEP, FOOT_LINES, FOOT_POINTS = 0.118, 0.0105, 10, 6.5
 
 
-def report_pdf(segmentation: VolumeSegmentation, volume: CtVolume, *, name: str = "", patient: str = "") -> bytes:
+def made_on(day: date, result: str = "") -> str:
+    """Return by what a report is told from others, for `report_pdf`.
+
+    day : when the volume was read, in UTC. result : the beginning of its result's id, where it has one.
+
+    >>> made_on(date(2026, 11, 22)), made_on(date(2026, 11, 22), "f7cef4")
+    ('Read on 2026-11-22', 'Result f7cef4, read on 2026-11-22')
+    """
+    told = f"read on {day.isoformat()}"
+    return f"Result {result}, {told}" if result else told.capitalize()
+
+
+def report_pdf(
+    segmentation: VolumeSegmentation, volume: CtVolume, *, name: str = "", patient: str = "", made: str = ""
+) -> bytes:
     """Return the report: key slices, table, chart of lesion area by slice, model, notes, and that it is research only.
 
     Parameters
@@ -41,6 +56,7 @@ def report_pdf(segmentation: VolumeSegmentation, volume: CtVolume, *, name: str 
     volume : what was read, for its size, spacing and sides.
     name : what the file or series is called; nothing is printed where it is empty.
     patient : what is printed as the patient's name; usually empty, since a report travels further than a scan.
+    made : which result it is of and when it was read, see `made_on`; nothing is printed where it is empty.
     """
     figure = Figure(figsize=A4_INCHES)
     FigureCanvasPdf(figure)
@@ -51,6 +67,7 @@ def report_pdf(segmentation: VolumeSegmentation, volume: CtVolume, *, name: str 
         # Names and notes may be in a script that the font lacks: boxes stand for it.
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         _head(figure, volume, name, patient)
+        figure.text(LEFT + WIDTH, 0.896, made, fontsize=9, color=_PALE, ha="right")
         _pictures(figure, segmentation, volume)
         _legend(figure, segmentation.measured.findings.threshold, sides_known=volume.sides_known)
         _table(figure, segmentation.measured.findings)

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from PIL import Image
 
 from model.decode.ct import CtVolume
 from model.export.lines import lines, spacing, summary
-from model.export.pdf import FOOT_LINES, FOOT_STEP, FOOT_TOP, report_pdf, wrapped
+from model.export.pdf import FOOT_LINES, FOOT_STEP, FOOT_TOP, made_on, report_pdf, wrapped
 from model.volume.segment import VolumeSegmentation
 from tests.volume.written import by_hand, chest, drawn_volume
 
@@ -159,6 +160,11 @@ def test_the_head_tells_what_was_read(tmp_path: Path) -> None:
 )
 def test_the_spacing_is_told_as_far_as_it_is_known(changes: dict[str, Any], told: str) -> None:
     assert spacing(replace(four_slices(), **changes)) == told
+
+
+def test_the_head_tells_which_result_it_is_and_when_it_was_read(tmp_path: Path) -> None:
+    words = report_of(tmp_path, made=made_on(date(2026, 11, 22), "f7cef4"))
+    assert "voxels of 4 × 2 × 3 mm Result f7cef4, read on 2026-11-22" in words
 
 
 def test_a_long_name_stays_on_the_page(tmp_path: Path) -> None:
