@@ -29,7 +29,7 @@ class Order:
     threshold: float
     quality: bool
     as_picture: bool
-    patient: bool  # whether the report names the patient
+    patient: bool  # whether the report names the patient and the file
 
 
 class JobStore:

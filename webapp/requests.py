@@ -147,7 +147,7 @@ def read_threshold(request: Request) -> float:
 SWITCHES = {
     "quality": "four looks, slower",
     "picture": "a DICOM file is read as a plain picture",
-    "patient": "the report names the patient",
+    "patient": "the report names the patient and the file",
     "wait": "the answer waits until a volume is read",
 }
 """Options that can be 1 or 0, and what 1 means."""

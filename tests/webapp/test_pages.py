@@ -33,6 +33,11 @@ def test_the_limit_on_the_form_is_the_setting() -> None:
     assert "deleted after 5 minutes" in page
 
 
+def test_the_form_says_that_the_report_names_the_file_with_the_patient(client: FlaskClient) -> None:
+    page = client.get("/").text
+    assert "Names in the PDF report: the patient's, where the series has one, and the file's." in page
+
+
 @pytest.mark.parametrize("address", ["/", "/upload"])
 def test_an_upload_leads_to_its_result(client: FlaskClient, phantom: bytes, address: str) -> None:
     response = post_file(client, address, phantom, headers=BROWSER)
