@@ -14,9 +14,9 @@ from flask import Request, current_app
 from gunicorn.http.errors import ParseException
 from werkzeug.datastructures import FileStorage
 
-from model.decode.kinds import DICOM, HEAD_BYTES, PICTURE, UNKNOWN, SourceFile, kind_of
+from model.decode.kinds import DICOM, HEAD_BYTES, PICTURE, UNKNOWN, ZIP, SourceFile, kind_of
 from model.decode.picture import MAX_FILE_MB, several_pictures
-from model.errors import BrokenUpload, InvalidOption, MissingFile, TooLarge
+from model.errors import BrokenUpload, InvalidOption, MissingFile, NotAnImage, TooLarge
 from model.threshold import parse_threshold
 from webapp.jobs import Order, upload_names
 from webapp.settings import Settings
@@ -114,7 +114,7 @@ def read_upload(request: Request) -> Upload:
     ------
     MissingFile : no such field, or no file was chosen.
     BrokenUpload : the request ended early or is no proper form.
-    NotAnImage : there are several files, all of them pictures.
+    NotAnImage : there are several files, all of them pictures, or all of them zip files.
     """
     try:
         files = [file for file in request.files.getlist(FIELD) if file.filename]
@@ -130,6 +130,9 @@ def read_upload(request: Request) -> Upload:
     upload = Upload(tuple(files), tuple(_shown_name(file.filename or "") for file in files))
     if len(files) > 1 and upload.kinds == {PICTURE}:
         raise several_pictures(len(files))
+    if len(files) > 1 and upload.kinds == {ZIP}:
+        # As model.decode.study would say when their turn has come.
+        raise NotAnImage(f"{len(files)} zip files were sent with others. Send one zip file at a time, alone.")
     return upload
 
 

@@ -12,7 +12,10 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from model import errors
+from model.decode.kinds import SourceFile
+from model.decode.study import open_study
 from tests.webapp.forms import BROWSER, post_file
+from tests.webapp.scans import zipped
 from webapp.errors import STATUS
 
 
@@ -96,6 +99,17 @@ def test_two_pictures_are_one_too_many(client: FlaskClient) -> None:
     response = client.post("/predict", data=data, content_type="multipart/form-data")
     assert response.status_code == 415
     assert "2 pictures were sent. Send one at a time" in response.get_json()["detail"]
+
+
+def test_several_zip_files_are_refused_at_once_as_they_would_be_later(client: FlaskClient, tmp_path: Path) -> None:
+    data = zipped({"a.png": GOOD})
+    form = {"file": [(io.BytesIO(data), "a.zip"), (io.BytesIO(data), "b.zip")]}
+    response = client.post("/predict", data=form, content_type="multipart/form-data")
+    assert response.status_code == 415
+    (tmp_path / "zip").write_bytes(data)
+    with pytest.raises(errors.NotAnImage) as later:
+        open_study([SourceFile(tmp_path / "zip", name) for name in ("a.zip", "b.zip")], tmp_path / "scratch")
+    assert response.get_json()["detail"] == str(later.value)
 
 
 def test_a_damaged_dicom_file_is_a_sentence(client: FlaskClient) -> None:
