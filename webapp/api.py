@@ -22,7 +22,7 @@ from model.segment import Segmentation, segment, segment_slice
 from webapp.jobs import Order
 from webapp.queueing import current_queue
 from webapp.requests import SWITCHES, Upload, read_order, read_switch, read_upload
-from webapp.results import current_results
+from webapp.results import current_results, private
 from webapp.segmenter import current_engine
 from webapp.status import DONE, FAILED, Status
 from webapp.volumes import describe, error_of, file, slice_answer
@@ -61,8 +61,7 @@ def predict() -> Response:
         response = _read(segmentation, output)
     else:
         response = _queue(upload, order, output, wait=wait)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return private(response)
 
 
 def _read_slice(upload: Upload, order: Order) -> Segmentation | None:

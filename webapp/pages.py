@@ -14,7 +14,7 @@ from webapp import words
 from webapp.errors import wants_page
 from webapp.queueing import current_queue
 from webapp.requests import current_settings, read_order, read_upload
-from webapp.results import current_results
+from webapp.results import current_results, private
 from webapp.segmenter import current_engine
 from webapp.status import FAILED
 from webapp.volumes import error_of, progress_page, volume_page
@@ -53,7 +53,7 @@ def upload() -> BaseResponse:
 @blueprint.get("/results/<result_id>")
 def result(result_id: str) -> Response:
     """Show a result until it expires: a slice, a volume, or how far a volume is."""
-    return _private(_result(result_id))
+    return private(_result(result_id))
 
 
 def _result(result_id: str) -> Response:
@@ -82,13 +82,7 @@ def picture(result_id: str, name: str) -> Response:
     response.content_type = "image/png"
     if request.args.get("download"):
         response.headers["Content-Disposition"] = f'attachment; filename="groundglass-{result_id[:6]}-{name}.png"'
-    return _private(response)
-
-
-def _private(response: Response) -> Response:
-    """Forbid every cache to keep a result: it must be gone when it has expired."""
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return private(response)
 
 
 @blueprint.after_app_request

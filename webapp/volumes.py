@@ -16,10 +16,11 @@ from model.volume.files import SliceFiles
 from webapp.jobs import FILES, SLICES
 from webapp.queueing import current_queue
 from webapp.requests import read_number
-from webapp.results import PICTURES, current_results
+from webapp.results import PICTURES, current_results, private
 from webapp.status import Status
 
 blueprint = Blueprint("volumes", __name__)
+blueprint.after_request(private)
 
 REFRESH_S = 2
 
@@ -146,10 +147,3 @@ def slice_answer(details: Mapping[str, Any]) -> dict[str, Any]:
         "notes": details["notes"],
         "notice": NOTICE,
     }
-
-
-@blueprint.after_request
-def _private(response: Response) -> Response:
-    """Forbid every cache to keep a result: it must be gone when it has expired."""
-    response.headers["Cache-Control"] = "no-store"
-    return response
