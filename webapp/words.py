@@ -14,13 +14,26 @@ from model.export.lines import size as size
 FILE_LABELS = {
     names.REPORT: "Report, PDF",
     names.MONTAGE: "Montage, PNG",
-    names.MASK: "Mask, NIfTI",
-    names.SEG: "Mask, DICOM SEG",
-    names.PROBABILITY: "Probabilities, NIfTI",
     names.CSV: "Slices, CSV",
     names.JSON: "Measurements, JSON",
+    names.SEG: "Mask, DICOM SEG",
+    names.MASK: "Mask, NIfTI",
+    names.PROBABILITY: "Probabilities, NIfTI",
 }
-"""What the files of a volume are called on its page."""
+"""What the files of a volume are called on its page, in its order."""
+
+
+def drawn_size(shape: Sequence[int], spacing_mm: Sequence[float] | None) -> tuple[int, float]:
+    """Return width and height in which a slice has the patient's proportions.
+
+    shape : (slices, H, W). spacing_mm : height and width of a pixel; where it is unknown, pixels are taken for square.
+
+    >>> drawn_size((9, 512, 400), (1.5, 0.75)), drawn_size((9, 512, 400), None)
+    ((400, 1024.0), (400, 512.0))
+    """
+    _, rows, columns = shape
+    stretch = spacing_mm[0] / spacing_mm[1] if spacing_mm else 1.0
+    return columns, round(rows * stretch, 2)
 
 
 def summary(measurements: dict[str, float | int | None]) -> str:

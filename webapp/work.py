@@ -12,7 +12,7 @@ from model.decode.study import VolumeStudy, open_study
 from model.engine import Engine
 from model.errors import GroundglassError, StorageError
 from model.export.folder import with_file_notes, write_all
-from model.export.lines import lines, summary
+from model.export.lines import lines, spacing, summary
 from model.export.tables import measurements
 from model.overlay import original_png, render_pictures
 from model.segment import Segmentation, segment_slice
@@ -122,6 +122,8 @@ def _read_volume(study: VolumeStudy, order: Order, attempt: Attempt, engine: Eng
         "files": names,
         "patient": order.patient,
         "shape": study.volume.shape,
+        "spacing_mm": study.volume.spacing_mm,
+        "voxels": spacing(study.volume),
         "sides_known": study.volume.sides_known,
         "lines": lines(segmentation.measured.findings),
         "summary": summary(segmentation.measured.findings),

@@ -74,10 +74,10 @@ def page(context: BrowserContext) -> Iterator[Page]:
     assert complaints == []
 
 
-def upload(page: Page, server: Server) -> Result:
-    """Choose a volume in the form, send it, and wait for its result."""
+def upload(page: Page, server: Server, volume: bytes | None = None) -> Result:
+    """Choose a volume, that of KINDS by default, in the form, send it, and wait for its result."""
     page.goto(f"http://127.0.0.1:{server.port}/")
-    scan: FilePayload = {"name": "scan.nii", "mimeType": "application/octet-stream", "buffer": nifti(*KINDS)}
+    scan: FilePayload = {"name": "scan.nii", "mimeType": "application/octet-stream", "buffer": volume or nifti(*KINDS)}
     page.set_input_files("#file", scan)
     page.get_by_role("button", name="Find lesions").click()
     page.wait_for_selector("#job")

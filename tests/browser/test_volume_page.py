@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import KINDS, Result, upload
 from tests.test_server import Server
-from tests.webapp.scans import SIDE
+from tests.webapp.scans import SIDE, nifti
 
 START = 2
 
@@ -98,6 +98,19 @@ def test_each_picture_has_its_sides_and_one_has_the_legend(result: Result, page:
             expect(picture.locator(f".side.{side}")).to_have_text(letter)
             assert (box_of(page, f".slice:has(#{kind}) .side.{side}")["x"] < middle) == is_left
     expect(page.locator(".legend")).to_be_visible()
+
+
+def test_pixels_that_are_not_square_are_drawn_in_proportion(chromium: Browser, server: Server) -> None:
+    with chromium.new_context() as context:
+        page = context.new_page()
+        upload(page, server, nifti("one", spacing_mm=(2.5, 3.75, 8.0)))
+        for kind in ("original", "overlay"):
+            expect(page.locator(f"#{kind}")).to_have_js_property("naturalHeight", SIDE)
+            for height in (900, 300):
+                page.set_viewport_size({"width": 1280, "height": height})
+                box = box_of(page, f"#{kind}")
+                assert box["width"] > 100
+                assert box["height"] == pytest.approx(1.5 * box["width"], rel=0.01)
 
 
 def box_of(page: Page, selector: str) -> dict[str, float]:

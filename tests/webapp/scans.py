@@ -24,10 +24,10 @@ def hounsfield(*kinds: str) -> NDArray[np.float32]:
     return np.stack(gray).astype(np.float32) / 255.0 * 1500.0 - 1250.0
 
 
-def nifti(*kinds: str) -> bytes:
+def nifti(*kinds: str, spacing_mm: tuple[float, float, float] = SPACING_MM) -> bytes:
     """A NIfTI file of such slices, stored in the order left, back, head: as displayed."""
     voxels = hounsfield(*kinds).transpose(2, 1, 0).astype(np.int16)
-    affine = np.diag([-SPACING_MM[0], -SPACING_MM[1], SPACING_MM[2], 1.0])
+    affine = np.diag([-spacing_mm[0], -spacing_mm[1], spacing_mm[2], 1.0])
     return bytes(nibabel.Nifti1Image(voxels, affine).to_bytes())
 
 

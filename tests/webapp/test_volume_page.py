@@ -139,4 +139,27 @@ def test_a_slice_that_was_not_read_has_no_bar_and_says_so(read: Read, monkeypatc
 
 def test_the_size_of_the_volume_is_told(read: Read) -> None:
     client, address = read
-    assert "2 slices × 128 rows × 128 columns" in client.get(address).text
+    assert "2 slices × 128 rows × 128 columns, voxels of 8 × 2.5 × 2.5 mm" in client.get(address).text
+
+
+def test_what_most_want_to_keep_comes_first(read: Read) -> None:
+    client, address = read
+    labels = re.findall(r'<a class="button"[^>]*>([^<]+)</a>', client.get(address).text)
+    assert labels == [
+        "Report, PDF",
+        "Overlay of this slice, PNG",
+        "Montage, PNG",
+        "Slices, CSV",
+        "Measurements, JSON",
+        "Mask, NIfTI",
+        "Probabilities, NIfTI",
+    ]
+
+
+@pytest.mark.parametrize(("spacing_mm", "height"), [([5.0, 2.5], "256.0"), ([2.5, 2.5], "128.0"), (None, "128.0")])
+def test_both_pictures_have_the_proportions_of_the_patient(
+    read: Read, spacing_mm: list[float] | None, height: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, address = read
+    change(monkeypatch, spacing_mm=spacing_mm)
+    assert client.get(address).text.count(f'<svg viewBox="0 0 128 {height}">') == 2
