@@ -3,6 +3,7 @@
 
 const job = document.getElementById("job");
 const sentence = document.getElementById("sentence");
+const again = document.getElementById("again");
 const bar = document.getElementById("progress");
 
 function duration(seconds) {
@@ -34,6 +35,7 @@ async function ask() {
     const text = say(status);
     // Only what is new is read out.
     if (sentence.textContent !== text) sentence.textContent = text;
+    again.hidden = status.attempts <= (status.state === "queued" ? 0 : 1);
     if (status.slices) {
       bar.max = status.slices;
       bar.value = status.slices_done;

@@ -113,6 +113,11 @@ class Status:
     sentence: str | None = None  # what is told of it
 
     @property
+    def begun_again(self) -> bool:
+        """Whether an attempt was cut off before, so that this is another, or another is waited for."""
+        return self.attempts > (0 if self.state == QUEUED else 1)
+
+    @property
     def seconds_left(self) -> float | None:
         """Return how long the rest will take at the pace so far; None where that is unknown yet."""
         if self.state != WORKING or self.started is None or not self.done or self.of is None:

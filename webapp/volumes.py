@@ -115,6 +115,7 @@ def describe(result_id: str, status: Status) -> dict[str, Any]:
     """Return a job as JSON has it."""
     answer: dict[str, Any] = {
         "state": status.state,
+        "attempts": status.attempts,
         "slices_done": status.done,
         "slices": status.of,
         "seconds_left": None if status.seconds_left is None else round(status.seconds_left),

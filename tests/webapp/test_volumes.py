@@ -220,13 +220,31 @@ def test_a_zip_with_one_picture_is_a_picture(app: Flask) -> None:
     assert "1 file of the zip file left out" in page
 
 
-def test_a_job_that_lost_its_process_is_read_by_another(app: Flask, volume: bytes) -> None:
+def told(client: FlaskClient, address: str, *, sentence: str, attempts: int, again: bool) -> None:
+    """Assert what page and JSON tell of a job that is not done."""
+    page = client.get(address).text
+    assert sentence in page
+    assert ('id="again">Begun again' in page, 'id="again" hidden>' in page) == (again, not again)
+    assert client.get(address.replace("results", "jobs")).get_json()["attempts"] == attempts
+
+
+def test_a_job_that_is_begun_again_says_so(app: Flask, volume: bytes) -> None:
     client = app.test_client()
     address = upload(client, volume, name="scan.nii")
     assert queue_of(app).store.claim(at_most=1) is not None
-    assert "Opening the files." in client.get(address).text
+    told(client, address, sentence="Opening the files.", attempts=1, again=False)
     let_stall(app)
-    assert "Next in the queue." in client.get(address).text
+    told(client, address, sentence="Next in the queue.", attempts=1, again=True)
+    assert queue_of(app).store.claim(at_most=1) is not None
+    told(client, address, sentence="Opening the files.", attempts=2, again=True)
+
+
+def test_a_job_that_lost_its_process_is_finished_by_another(app: Flask, volume: bytes) -> None:
+    client = app.test_client()
+    address = upload(client, volume, name="scan.nii")
+    told(client, address, sentence="Next in the queue.", attempts=0, again=False)
+    assert queue_of(app).store.claim(at_most=1) is not None
+    let_stall(app)
     assert queue_of(app).work_once()
     assert "of the lungs in this scan" in client.get(address).text
 
