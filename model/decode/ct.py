@@ -13,6 +13,12 @@ from model.preprocess import WINDOW_HU, Gray, window
 
 Affine = NDArray[np.float64]
 
+MAX_SLICES = 3_000
+"""Most slices that are read of one series or volume."""
+
+SLICE_MM = (0.01, 100.0)
+"""Smallest and largest distance of slices that is believed: of some scans only every tenth slice was kept."""
+
 
 @dataclass(frozen=True)
 class CtSlice:
@@ -73,7 +79,7 @@ class Turn:
 class Place:
     """Where a slice is found again in other viewers; None where its file does not say.
 
-    z_mm : how high its first pixel lies, to the patient's head. image_number : its number in the DICOM series.
+    z_mm : how high the centre of the slice lies, to the patient's head. image_number : its number in the DICOM series.
     """
 
     z_mm: float | None = None

@@ -17,7 +17,7 @@ from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 from numpy.typing import NDArray
 
 from model.decode.archive import unpack_gzip
-from model.decode.ct import Affine, CtSlice, CtVolume, Place
+from model.decode.ct import MAX_SLICES, Affine, CtSlice, CtVolume, Place
 from model.decode.dicom import AIR_AT_MOST_HU
 from model.decode.kinds import GZIP, NIFTI, SourceFile, kind_of
 from model.decode.nifti_header import claimed_header, class_of, is_spacing, shape_of, spans_space
@@ -25,7 +25,6 @@ from model.decode.picture import check_size
 from model.errors import DamagedImage, GroundglassError, NotAnImage, NotCt
 from model.preprocess import WINDOW_HU
 
-MAX_SLICES = 3_000
 TISSUE_AT_LEAST_HU = 0.0
 HU_LIMITS = (-32768.0, 32767.0)
 LOOKED_AT = 24
@@ -172,13 +171,12 @@ class _Stored:
         return (float(abs(np.linalg.det(axes)) / area),) * slices
 
     def places(self) -> tuple[Place, ...]:
-        """Return how high each slice lies; NIfTI has no numbers of images."""
-        slices = self.shape_displayed[0]
+        """Return how high the centre of each slice lies; NIfTI has no numbers of images."""
+        slices, height, width = self.shape_displayed
         if not (self.spacing_known and self.sides_known):
             return (Place(),) * slices
-        return tuple(
-            Place(z_mm=float(z)) for z in self.affine_displayed[2, 3] + self.affine_displayed[2, 2] * np.arange(slices)
-        )
+        centres = [self.affine_displayed @ [(width - 1) / 2, (height - 1) / 2, n, 1.0] for n in range(slices)]
+        return tuple(Place(z_mm=float(centre[2])) for centre in centres)
 
     def slice(self, number: int) -> NDArray[np.float32]:
         """Return (H, W) float32, scaled as the header says; what is no number becomes air."""

@@ -67,6 +67,14 @@ def test_an_oblique_volume_keeps_its_angle(codes: tuple[int, int], tmp_path: Pat
     assert volume.extents_mm == pytest.approx((5.0,) * 5)
 
 
+def test_where_a_slice_lies_is_told_of_its_centre(tmp_path: Path) -> None:
+    # By 10 degrees about the axis from right to left: 31.2 mm further back, the slice lies higher.
+    lean = affine([[1, 0, 0, 0], [0, COSINE, -SINE, 0], [0, SINE, COSINE, 0]])
+    volume = volume_of(tmp_path, nifti_bytes(XYZ, np.diag([-1.0, -1.0, 1.0, 1.0]) @ lean @ AFFINE))
+    middle = lean @ AFFINE @ [17.5, 19.5, 2.0, 1.0]
+    assert volume.places[2].z_mm == pytest.approx(middle[2], abs=1e-3)
+
+
 def _big_endian(voxels: NDArray[Any]) -> bytes:
     header = nibabel.Nifti1Header(endianness=">")
     header.set_data_dtype(voxels.dtype)
