@@ -33,7 +33,7 @@ _TAGS = (
     "Modality", "ImageType", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
     "SliceThickness", "Rows", "Columns", "SamplesPerPixel", "PlanarConfiguration", "PhotometricInterpretation",
     "NumberOfFrames", "RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth", "SpecificCharacterSet",
-    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "AcquisitionNumber",
 )  # fmt: skip
 
 _TABLES = tuple(

@@ -34,7 +34,7 @@ BRIGHT_FROM_HU = 500.0
 """Neither the rim nor half of a slice is bone or metal: where they are brighter, the values count down."""
 
 PIXEL_MM = (0.01, 20.0)
-"""Smallest and largest distance of pixels, and of slices, that is believed."""
+"""Smallest and largest distance of pixels that is believed."""
 
 FAR_MM = 100_000.0
 """Where a slice lies further away, its position is not believed."""

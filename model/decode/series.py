@@ -11,20 +11,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model.decode.apart import Decoder
-from model.decode.ct import CtSlice, CtVolume, Place, Turn
-from model.decode.dicom import PIXEL_MM, DicomFile, Vector, read_header, read_pixels
+from model.decode.ct import MAX_SLICES, CtSlice, CtVolume, Place, Turn
+from model.decode.dicom import DicomFile, read_header, read_pixels
+from model.decode.geometry import SAME_PLACE_MM, affine_of, centre_height, depths, known, turn_of
 from model.decode.kinds import SourceFile
+from model.decode.kinship import choose
 from model.decode.series_notes import left_out, tilt, unknown, without_place
 from model.errors import InputError, NotCt
-
-AXIAL_WITHIN_DEGREES = 30.0
-"""How far rows, columns and normal of a slice may lie off the axes of the patient."""
-
-SAME_PLACE_MM = 0.01
-"""Slices closer than this lie at one place."""
 
 UNEVEN_FROM = 1.1
 """Gaps that are this much larger than the usual one are told as uneven; from 1.5 a slice is missing."""
@@ -33,8 +28,8 @@ MISSING_FROM = 1.5
 
 MAX_IMAGE_NUMBER = 1_000_000
 
-MAX_SLICES = 3_000
-"""Most slices that are read of one series."""
+MOST_DAMAGED = 0.1
+"""Share of a series' files that may be damaged; `model.volume.segment` holds damaged pixels against the same share."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +61,11 @@ def read_series(sources: Iterable[SourceFile]) -> Series:
     if not files:
         (usual, _), *_ = Counter(str(exc) for exc in refused.values()).most_common(1)
         raise next(exc for exc in refused.values() if str(exc) == usual)
-    chosen, others = _choose(files)
+    chosen, others = choose(files)
     if len(chosen) > MAX_SLICES:
         raise NotCt(f"The series has {len(chosen):,} slices; at most {MAX_SLICES:,} are read. Send a part of it.")
-    ordered, notes = _in_order(chosen)
-    turn = _turn(ordered[0].orientation)
+    ordered, notes = _in_order(chosen.files)
+    turn = turn_of(ordered[0].orientation)
     notes = [*left_out(chosen, others, refused), *notes]
     return Series(tuple(ordered), turn, _as_volume(ordered, turn, notes))
 
@@ -83,39 +78,6 @@ def _read_headers(sources: Iterable[SourceFile]) -> tuple[list[DicomFile], dict[
         except InputError as exc:
             refused[source] = exc
     return files, refused
-
-
-def _choose(files: Sequence[DicomFile]) -> tuple[list[DicomFile], list[list[DicomFile]]]:
-    """Return the largest group of slices that belong together and are axial, and the other groups.
-
-    Raises
-    ------
-    NotCt : none is axial.
-    """
-    groups: dict[tuple[object, ...], list[DicomFile]] = {}
-    for file in files:
-        groups.setdefault(_kinship(file), []).append(file)
-    by_size = sorted(groups.values(), key=len, reverse=True)
-    axial = [group for group in by_size if _is_axial(group[0])]
-    if not axial:
-        raise NotCt("The slices are not axial (they run along the body, not across it). Upload the axial series.")
-    return axial[0], [group for group in by_size if group is not axial[0]]
-
-
-def _kinship(file: DicomFile) -> tuple[object, ...]:
-    """Return what the slices of one series have in common, rounded as headers are."""
-    orientation = None if file.orientation is None else tuple(np.round(file.orientation, 2) + 0.0)
-    spacing = None if file.spacing_mm is None else tuple(np.round(file.spacing_mm, 3))
-    return file.text("SeriesInstanceUID"), file.shape, orientation, spacing
-
-
-def _is_axial(file: DicomFile) -> bool:
-    """Whether a slice lies across the body; one that does not say is taken for axial."""
-    if file.orientation is None:
-        return True
-    rows, columns = file.orientation[:3], file.orientation[3:]
-    along = [np.abs(rows[:2]).max(), np.abs(columns[:2]).max(), abs(np.cross(rows, columns)[2])]
-    return bool(min(along) >= np.cos(np.radians(AXIAL_WITHIN_DEGREES)))
 
 
 def _in_order(files: Sequence[DicomFile]) -> tuple[list[DicomFile], list[str]]:
@@ -140,48 +102,27 @@ def _in_order(files: Sequence[DicomFile]) -> tuple[list[DicomFile], list[str]]:
 
 def _by_depth(files: Sequence[DicomFile]) -> tuple[list[DicomFile], list[str]]:
     """Return slices that say where they lie from the feet to the head, one for each place, and notes."""
-    depths = _depths(files)
-    # Of slices at one place the one with the lowest number stays.
-    numbers = [file.number("InstanceNumber") or 0.0 for file in files]
-    order = sorted(range(len(files)), key=lambda index: (round(float(depths[index]) / SAME_PLACE_MM), numbers[index]))
+    heights = depths(files, files[0].orientation)
+    order = sorted(range(len(files)), key=lambda index: _rank(files[index], float(heights[index])))
     kept = [order[0]]
     for index in order[1:]:
-        if depths[index] - depths[kept[-1]] > SAME_PLACE_MM:
+        if heights[index] - heights[kept[-1]] > SAME_PLACE_MM:
             kept.append(index)
     doubled = len(files) - len(kept)
     notes = [f"{doubled} slices lie at a place where another lies; one of each was read."] if doubled else []
     return [files[index] for index in kept], notes
 
 
-def _depths(files: Sequence[DicomFile]) -> Vector:
-    """Return how high each slice lies along the normal of the first, mm, growing to the head."""
-    orientation = _known(files[0].orientation)
-    normal = np.cross(orientation[:3], orientation[3:])
-    normal *= np.sign(normal[2])
-    return np.asarray(np.array([_known(file.position) for file in files]) @ normal, np.float64)
-
-
-def _known(vector: Vector | None) -> Vector:
-    if vector is None:
-        raise ValueError("the slice does not say where it lies")
-    return vector
-
-
-def _turn(orientation: Vector | None) -> Turn:
-    """Return how slices of an orientation are turned: the patient's right to the left, the front to the top."""
-    if orientation is None:
-        return Turn(transpose=False, rows=False, columns=False)
-    along_row, along_column = orientation[:3], orientation[3:]
-    transpose = bool(abs(along_row[1]) > abs(along_row[0]))
-    if transpose:
-        along_row, along_column = along_column, along_row
-    return Turn(transpose, rows=bool(along_column[1] < 0.0), columns=bool(along_row[0] < 0.0))
+def _rank(file: DicomFile, height: float) -> tuple[int, float, str, str]:
+    """Return what slices are ordered by. Of those at one place the first stays, in whatever order they were sent."""
+    number = file.number("InstanceNumber") or 0.0
+    return round(height / SAME_PLACE_MM), number, file.text("SOPInstanceUID"), file.source.name
 
 
 def _as_volume(files: Sequence[DicomFile], turn: Turn, notes: Sequence[str]) -> CtVolume:
     first = files[0]
     height, width = first.shape[::-1] if turn.transpose else first.shape
-    affine = _affine(files, turn)
+    affine = affine_of(files, turn)
     extents, uneven = _extents(files)
     return CtVolume(
         shape=(len(files), height, width),
@@ -197,7 +138,7 @@ def _as_volume(files: Sequence[DicomFile], turn: Turn, notes: Sequence[str]) -> 
 def _place(file: DicomFile) -> Place:
     number = file.number("InstanceNumber")
     return Place(
-        z_mm=None if file.position is None else float(file.position[2]),
+        z_mm=centre_height(file),
         image_number=int(number) if number is not None and abs(number) < MAX_IMAGE_NUMBER else None,
     )
 
@@ -210,37 +151,10 @@ def _read_slice(files: Sequence[DicomFile], turn: Turn, decoder: Decoder, number
     return replace(stored, pixels=np.ascontiguousarray(turn.apply(stored.pixels)), spacing_mm=spacing)
 
 
-def _affine(files: Sequence[DicomFile], turn: Turn) -> NDArray[np.float64] | None:
-    """Return the affine of the slices as displayed; None where spacing, position or orientation are missing."""
-    first, last = files[0], files[-1]
-    if first.orientation is None or first.position is None or first.spacing_mm is None:
-        return None
-    # PixelSpacing names the distance between rows first; along a row one goes by the distance between columns.
-    along_row, along_column = first.orientation[:3] * first.spacing_mm[1], first.orientation[3:] * first.spacing_mm[0]
-    height, width = first.shape
-    if turn.transpose:
-        along_row, along_column, height, width = along_column, along_row, width, height
-    origin = first.position.copy()
-    if turn.columns:
-        origin, along_row = origin + (width - 1) * along_row, -along_row
-    if turn.rows:
-        origin, along_column = origin + (height - 1) * along_column, -along_column
-    affine = np.eye(4)
-    affine[:3, 0], affine[:3, 1], affine[:3, 3] = along_row, along_column, origin
-    if len(files) > 1:
-        affine[:3, 2] = (_known(last.position) - first.position) / (len(files) - 1)
-    else:
-        normal = np.cross(first.orientation[:3], first.orientation[3:])
-        thickness = first.number("SliceThickness") or 1.0
-        is_believed = PIXEL_MM[0] <= thickness <= PIXEL_MM[1]
-        affine[:3, 2] = normal * np.sign(normal[2]) * (thickness if is_believed else 1.0)
-    return affine
-
-
 def _tilted(files: Sequence[DicomFile]) -> list[str]:
     if len(files) < 2:
         return []
-    return tilt(np.array([_known(file.position) for file in files]), _known(files[0].orientation))
+    return tilt(np.array([known(file.position) for file in files]), known(files[0].orientation))
 
 
 def _extents(files: Sequence[DicomFile]) -> tuple[tuple[float, ...] | None, list[str]]:
@@ -250,7 +164,7 @@ def _extents(files: Sequence[DicomFile]) -> tuple[tuple[float, ...] | None, list
     """
     if len(files) == 1:
         return None, []
-    gaps = np.diff(_depths(files))
+    gaps = np.diff(depths(files, files[0].orientation))
     usual = float(np.median(gaps))
     missing = int(sum(round(gap / usual) - 1 for gap in gaps if gap >= MISSING_FROM * usual))
     notes = []

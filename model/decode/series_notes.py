@@ -9,6 +9,7 @@ import numpy as np
 
 from model.decode.dicom import DicomFile, Vector
 from model.decode.kinds import SourceFile, shown
+from model.decode.kinship import Group
 from model.errors import InputError
 
 TILT_FROM_DEGREES = 1.0
@@ -21,16 +22,17 @@ STRAY_FROM_MM = 1.0
 """How far slices may lie off the straight line through the first and last of them."""
 
 
-def left_out(
-    chosen: Sequence[DicomFile], others: Sequence[Sequence[DicomFile]], refused: dict[SourceFile, InputError]
-) -> list[str]:
+def left_out(chosen: Group, others: Sequence[Group], refused: dict[SourceFile, InputError]) -> list[str]:
     """Say which series was chosen where there were several, and what else was left."""
     notes = []
     if others:
-        rest = ", ".join(f"{_title(group[0])} ({len(group)})" for group in others[:5])
+        split = any(group.acquisition for group in (chosen, *others))
+        rest = ", ".join(f"{_title(group)} ({len(group)})" for group in others[:5])
         rest += "" if len(others) <= 5 else f" and {len(others) - 5} more"
-        notes.append(f"Of {len(others) + 1} series the largest was read: {_title(chosen[0])} ({_slices(len(chosen))}). "
-                     f"Left out: {rest}.")  # fmt: skip
+        notes.append(
+            f"Of {len(others) + 1} series{' and acquisitions' if split else ''} the largest was read: "
+            f"{_title(chosen)} ({_slices(len(chosen))}). Left out: {rest}."
+        )
     reasons = Counter(str(exc) for exc in refused.values()).most_common()
     for sentence, count in reasons[:MAX_REASONS]:
         notes.append(f"{_files(count)} left out. {sentence}")
@@ -47,10 +49,12 @@ def _files(count: int) -> str:
     return f"{count} {'file was' if count == 1 else 'files were'}"
 
 
-def _title(file: DicomFile) -> str:
+def _title(group: Group) -> str:
     """Return what a series may be called by: its description is written by people and may hold anything."""
+    file = group.files[0]
     number, text = shown(file.text("SeriesNumber"), 16), shown(file.text("SeriesDescription"), 40)
-    return f"“{text}”" if text else f"series {number}" if number else "a series without a name"
+    series = f"“{text}”" if text else f"series {number}" if number else "a series without a name"
+    return f"{series}, {shown(group.acquisition, 60)}" if group.acquisition else series
 
 
 def without_place(count: int) -> list[str]:

@@ -173,6 +173,40 @@ def test_each_slice_tells_where_other_viewers_have_it(tmp_path: Path) -> None:
     assert volume_of(tmp_path, *contents).places == tuple(Place(100.0 + 5.0 * n, 40 - n) for n in range(5))
 
 
+def test_of_slices_alike_in_place_and_number_the_same_is_read_in_any_order(tmp_path: Path) -> None:
+    twins = [slice_bytes(1, SOPInstanceUID="1.2.1"), slice_bytes(1, SOPInstanceUID="1.2.2", PixelData=bytes(2880))]
+    for name, doubles in (("one way", twins), ("the other", twins[::-1])):
+        volume = volume_of(tmp_path / name, slice_bytes(0), *doubles)
+        np.testing.assert_array_equal(volume.read(1).pixels, phantom()[1])
+
+
+def test_copies_of_a_slice_are_told_apart_by_their_names(tmp_path: Path) -> None:
+    twins = {
+        "a": slice_bytes(1, SOPInstanceUID="1.2"),
+        "b": slice_bytes(1, SOPInstanceUID="1.2", PixelData=bytes(2880)),
+    }
+    for names in ("ab", "ba"):
+        volume = volume_of(tmp_path / names, *(twins[name] for name in names), names=names)
+        np.testing.assert_array_equal(volume.read(0).pixels, phantom()[1])
+
+
+@pytest.mark.parametrize("name", ["as displayed", "rows reversed"])
+def test_where_a_tilted_slice_lies_is_told_of_its_centre(name: str, tmp_path: Path) -> None:
+    cosine, sine = np.cos(np.radians(20)), np.sin(np.radians(20))
+    way = [0, cosine, -sine] if name == "as displayed" else [0, -cosine, sine]
+    # 39 rows further it lies 31.2 mm along the column.
+    height = 100.0 if name == "as displayed" else 100.0 - 31.2 * sine
+    elements = {"ImageOrientationPatient": [1, 0, 0, *way], "ImagePositionPatient": [-10.0, -20.0, round(height, 6)]}
+    volume = volume_of(tmp_path, slice_bytes(0, **elements))
+    assert volume.places[0].z_mm == pytest.approx(100.0 - 15.6 * sine, abs=1e-4)
+
+
+def test_a_single_slice_may_stand_for_much(tmp_path: Path) -> None:
+    affine = volume_of(tmp_path, slice_bytes(0, SliceThickness=50.0)).affine
+    assert affine is not None
+    assert affine[2, 2] == 50.0
+
+
 def test_a_place_that_is_unknown_is_none(tmp_path: Path) -> None:
     volume = volume_of(tmp_path, slice_bytes(0, InstanceNumber=None, ImagePositionPatient=None))
     assert volume.places == (Place(None, None),)
