@@ -18,8 +18,8 @@ from model.decode.dicom import DicomFile, read_header, read_pixels
 from model.decode.geometry import SAME_PLACE_MM, affine_of, centre_height, depths, known, turn_of
 from model.decode.kinds import SourceFile
 from model.decode.kinship import choose
-from model.decode.series_notes import left_out, tilt, unknown, without_place
-from model.errors import InputError, NotCt
+from model.decode.series_notes import doubled, left_out, tilt, unknown, without_place
+from model.errors import DamagedImage, InputError, NotCt
 
 UNEVEN_FROM = 1.1
 """Gaps that are this much larger than the usual one are told as uneven; from 1.5 a slice is missing."""
@@ -56,12 +56,14 @@ def read_series(sources: Iterable[SourceFile]) -> Series:
     Raises
     ------
     InputError : no file is a CT slice; the sentence is the one that most of them have in common.
+    DamagedImage : more than MOST_DAMAGED of the slices are damaged. NotCt : they do not make a volume.
     """
     files, refused = _read_headers(sources)
     if not files:
         (usual, _), *_ = Counter(str(exc) for exc in refused.values()).most_common(1)
         raise next(exc for exc in refused.values() if str(exc) == usual)
     chosen, others = choose(files)
+    _refuse_many_damaged(len(chosen), sum(isinstance(exc, DamagedImage) for exc in refused.values()))
     if len(chosen) > MAX_SLICES:
         raise NotCt(f"The series has {len(chosen):,} slices; at most {MAX_SLICES:,} are read. Send a part of it.")
     ordered, notes = _in_order(chosen.files)
@@ -80,12 +82,21 @@ def _read_headers(sources: Iterable[SourceFile]) -> tuple[list[DicomFile], dict[
     return files, refused
 
 
+def _refuse_many_damaged(whole: int, damaged: int) -> None:
+    """Raise DamagedImage where what is left of a series would be measured as if it were all of it."""
+    if damaged > MOST_DAMAGED * (whole + damaged):
+        raise DamagedImage(
+            f"{damaged} of {whole + damaged} DICOM files are damaged or were cut short; what is measured without them "
+            "would be a guess. Send the series again, or check that the upload was complete."
+        )
+
+
 def _in_order(files: Sequence[DicomFile]) -> tuple[list[DicomFile], list[str]]:
     """Return the slices from the feet to the head, one for each place, and notes.
 
     Raises
     ------
-    NotCt : there are several slices, and at least half of them do not say where they lie.
+    NotCt : there are several slices, and at least half of them do not say where they lie, or most claim one place.
     """
     if len(files) == 1:
         return list(files), []
@@ -104,13 +115,29 @@ def _by_depth(files: Sequence[DicomFile]) -> tuple[list[DicomFile], list[str]]:
     """Return slices that say where they lie from the feet to the head, one for each place, and notes."""
     heights = depths(files, files[0].orientation)
     order = sorted(range(len(files)), key=lambda index: _rank(files[index], float(heights[index])))
-    kept = [order[0]]
+    places = [[order[0]]]
     for index in order[1:]:
-        if heights[index] - heights[kept[-1]] > SAME_PLACE_MM:
-            kept.append(index)
-    doubled = len(files) - len(kept)
-    notes = [f"{doubled} slices lie at a place where another lies; one of each was read."] if doubled else []
-    return [files[index] for index in kept], notes
+        if heights[index] - heights[places[-1][0]] > SAME_PLACE_MM:
+            places.append([])
+        places[-1].append(index)
+    _refuse_crowd([[files[index] for index in place] for place in places])
+    return [files[place[0]] for place in places], doubled(len(files) - len(places))
+
+
+def _refuse_crowd(places: Sequence[Sequence[DicomFile]]) -> None:
+    """Raise NotCt where most slices claim a place where another lies, though they are numbered as different ones.
+
+    Several reconstructions in one series have about as many slices at each place: one of each is read then.
+    """
+    sizes = [len(place) for place in places]
+    crowd = max(places, key=len)
+    numbers = {file.number("InstanceNumber") for file in crowd}
+    is_even = len(places) > 1 and len(crowd) <= 2 * np.median(sizes)
+    if sum(sizes) > 2 * len(places) and not is_even and len(numbers) > len(crowd) / 2:
+        raise NotCt(
+            f"{len(crowd)} of the {sum(sizes)} slices of the series claim to lie at one place in the patient "
+            "(ImagePositionPatient), though their numbers differ: the positions are wrong. Export the series again."
+        )
 
 
 def _rank(file: DicomFile, height: float) -> tuple[int, float, str, str]:

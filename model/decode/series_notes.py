@@ -33,12 +33,17 @@ def left_out(chosen: Group, others: Sequence[Group], refused: dict[SourceFile, I
             f"Of {len(others) + 1} series{' and acquisitions' if split else ''} the largest was read: "
             f"{_title(chosen)} ({_slices(len(chosen))}). Left out: {rest}."
         )
-    reasons = Counter(str(exc) for exc in refused.values()).most_common()
+    reasons = Counter(_reason(exc) for exc in refused.values()).most_common()
     for sentence, count in reasons[:MAX_REASONS]:
         notes.append(f"{_files(count)} left out. {sentence}")
     if len(reasons) > MAX_REASONS:
         notes.append(f"{_files(sum(count for _, count in reasons[MAX_REASONS:]))} left out for other reasons.")
     return notes
+
+
+def _reason(exc: InputError) -> str:
+    """Return what was wrong, without what to do about it: the rest was read, so nothing need be done."""
+    return str(exc).partition(". ")[0].removesuffix(".") + "."
 
 
 def _slices(count: int) -> str:
@@ -64,6 +69,14 @@ def without_place(count: int) -> list[str]:
     if count == 1:
         return ["1 slice of the series was left out: it does not say where in the patient it lies."]
     return [f"{count} slices of the series were left out: they do not say where in the patient they lie."]
+
+
+def doubled(count: int) -> list[str]:
+    """Say how many slices of the series were left out because others lie where they lie."""
+    if not count:
+        return []
+    return [f"{'1 slice lies' if count == 1 else f'{count} slices lie'} at a place where another lies; "
+            "one of each was read."]  # fmt: skip
 
 
 def tilt(positions: Vector, orientation: Vector) -> list[str]:

@@ -58,7 +58,7 @@ def test_of_all_that_lies_in_a_zip_file_the_largest_series_is_read(tmp_path: Pat
     assert_is_phantom(volume)
     assert volume.notes == (
         "Of 2 series the largest was read: “Lung 5.0” (5 slices). Left out: “Thin” (1).",
-        "1 file was left out. This file is a DICOM directory, not a scan. Upload the image files that it lists.",
+        "1 file was left out. This file is a DICOM directory, not a scan.",
         "1 other file was left out: only the DICOM part was read.",
         "4 files of the zip file left out: no image.",
         "1 file of the zip file left out: a zip file inside the zip file.",

@@ -263,9 +263,8 @@ def test_what_is_left_out_is_told_by_its_reason(tmp_path: Path) -> None:
     volume = volume_of(tmp_path, *others, *series_bytes())
     assert_is_phantom(volume)
     assert volume.notes == (
-        "2 files were left out. This DICOM file is no CT: its modality is MR. Upload the CT series of the study.",
-        "1 file was left out. This DICOM file has no pixels: it is a report or another document, or it was cut short. "
-        "Upload the images.",
+        "2 files were left out. This DICOM file is no CT: its modality is MR.",
+        "1 file was left out. This DICOM file has no pixels: it is a report or another document, or it was cut short.",
     )
 
 
@@ -281,13 +280,44 @@ def test_the_reason_that_most_files_have_is_told_where_none_is_read(tmp_path: Pa
         opened(tmp_path, slice_bytes(0, PixelData=None), *series_bytes(range(2), Modality="MR"))
 
 
+def _cut_short(total: int, cut: range) -> list[bytes]:
+    contents = [dicom_bytes(slice_dataset(phantom()[0], number)) for number in range(total)]
+    return [content[:-100] if number in cut else content for number, content in enumerate(contents)]
+
+
 def test_a_truncated_slice_of_a_series_is_left_out_and_missed(tmp_path: Path) -> None:
-    contents = series_bytes()
-    contents[2] = contents[2][:-100]
-    volume = volume_of(tmp_path, *contents)
-    assert len(volume) == 4
-    assert volume.notes[0].startswith("1 file was left out. The DICOM file is damaged or was cut short.")
+    volume = volume_of(tmp_path, *_cut_short(10, range(2, 3)))
+    assert len(volume) == 9
+    assert volume.notes[0] == "1 file was left out. The DICOM file is damaged or was cut short."
     assert volume.notes[1].startswith("1 slice seems to be missing")
+
+
+def test_a_series_with_many_truncated_slices_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DamagedImage, match="2 of 10 DICOM files are damaged or were cut short; what is measured"):
+        opened(tmp_path, *_cut_short(10, range(2, 4)))
+
+
+@pytest.mark.parametrize("lying_right", [0, 3])
+def test_slices_that_nearly_all_claim_one_place_are_refused(lying_right: int, tmp_path: Path) -> None:
+    wrong = [dicom_bytes(slice_dataset(phantom()[0], 0, InstanceNumber=10 + number)) for number in range(9)]
+    right = [slice_bytes(number) for number in range(1, 1 + lying_right)]
+    with pytest.raises(NotCt, match=f"9 of the {9 + lying_right} slices of the series claim to lie at one place"):
+        opened(tmp_path, *wrong, *right)
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_of_several_reconstructions_in_one_series_one_is_read(times: int, tmp_path: Path) -> None:
+    contents = [
+        slice_bytes(number, InstanceNumber=1 + 5 * time + number) for time in range(times) for number in range(5)
+    ]
+    # One of the last is missing.
+    volume = volume_of(tmp_path, *contents[:-1])
+    assert_is_phantom(volume)
+    assert volume.notes == (f"{5 * times - 6} slices lie at a place where another lies; one of each was read.",)
+
+
+def test_copies_of_one_slice_are_one_slice(tmp_path: Path) -> None:
+    assert len(volume_of(tmp_path, *[slice_bytes(0)] * 4)) == 1
 
 
 def test_a_slice_whose_pixels_are_damaged_is_named(tmp_path: Path) -> None:
