@@ -66,10 +66,12 @@ def worker_exit(server: Any, worker: Any) -> None:
 
 def _queue_of(worker: Any) -> Any:
     """Return the queue of a worker; None in gunicorn's own process, and where the app could not be loaded."""
+    app = getattr(worker, "wsgi", None)
+    if app is None:
+        return None
     from webapp.queueing import EXTENSION  # The worker has it; gunicorn's own process would be twice as large.
 
-    app = getattr(worker, "wsgi", None)
-    return None if app is None else app.extensions[EXTENSION]
+    return app.extensions[EXTENSION]
 
 
 def on_exit(server: Any) -> None:
