@@ -75,7 +75,7 @@ def doubled(count: int) -> list[str]:
     """Say how many slices of the series were left out because others lie where they lie."""
     if not count:
         return []
-    return [f"{'1 slice lies' if count == 1 else f'{count} slices lie'} at a place where another lies; "
+    return [f"{'1 slice was found to lie' if count == 1 else f'{count} slices lie'} at a place where another lies; "
             "one of each was read."]  # fmt: skip
 
 

@@ -88,7 +88,7 @@ def test_one_scan_in_two_blocks_is_one_volume(tmp_path: Path) -> None:
     # They meet at one place.
     read = volume(tmp_path, [*((number, "1") for number in range(4)), *((number, "2") for number in range(3, 7))])
     assert len(read) == 7
-    assert read.notes == ("1 slice lies at a place where another lies; one of each was read.",)
+    assert read.notes == ("1 slice was found to lie at a place where another lies; one of each was read.",)
 
 
 def test_of_two_scans_in_two_blocks_each_is_kept_whole(tmp_path: Path) -> None:
