@@ -18,27 +18,20 @@ from numpy.typing import NDArray
 
 from model.decode.archive import unpack_gzip
 from model.decode.ct import MAX_SLICES, Affine, CtSlice, CtVolume, Place
-from model.decode.dicom import AIR_AT_MOST_HU
 from model.decode.kinds import GZIP, NIFTI, SourceFile, kind_of
-from model.decode.nifti_header import claimed_header, class_of, is_spacing, shape_of, spans_space
+from model.decode.nifti_header import claimed_header, class_of, contradiction, in_mm, is_spacing, shape_of, spans_space
+from model.decode.nifti_values import NO_NUMBERS, in_numbers, judged
 from model.decode.picture import check_size
 from model.errors import DamagedImage, GroundglassError, NotAnImage, NotCt
-from model.preprocess import WINDOW_HU
 
-TISSUE_AT_LEAST_HU = 0.0
-HU_LIMITS = (-32768.0, 32767.0)
 LOOKED_AT = 24
 """On how many slices, spread over the volume, the values are held against Hounsfield units."""
-
-NO_NUMBERS = "Some values are no numbers, or infinite; air, or what is brightest, was taken in their place."
 
 DISPLAYED = nibabel.orientations.axcodes2ornt(("L", "P", "S"))
 """The axes of a volume as displayed: columns to the patient's left, rows to the back, slices to the head."""
 
 BETWEEN_FRAMES = np.diag([-1.0, -1.0, 1.0, 1.0])
 """NIfTI counts to the patient's right and front, DICOM to the left and back: this leads from either to the other."""
-
-_AIR_HU = -1024.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +47,7 @@ class NiftiGrid:
     """How the input stores its voxels, so that a mask can be written the same way.
 
     shape : the three stored axes.
-    affine : (4, 4) stored indices -> mm to the patient's right, front, head; by it the volume was turned.
+    affine : (4, 4) stored indices -> mm to the patient's right, front, head, by which the volume was turned.
     sform, qform : both affines of the header, which may differ, each with its code.
     """
 
@@ -134,11 +127,12 @@ class _Stored:
         self.voxels = np.reshape(image.dataobj.get_unscaled(), shape, order="F")
         self.slope, self.intercept = float(image.dataobj.slope), float(image.dataobj.inter)
         codes = int(image.header["sform_code"]), int(image.header["qform_code"])
-        affine = np.asarray(image.affine, np.float64)
+        affine = in_mm(image.affine, claimed)
         if not np.isfinite(affine).all():
             raise NotCt("The header of this NIfTI file does not say where its voxels lie. Convert it again from DICOM.")
         is_space = spans_space(affine)
-        self.sides_known = any(codes) and is_space
+        self.contradiction = contradiction(image.header)
+        self.sides_known = any(codes) and is_space and not self.contradiction
         self.spacing_known = is_space and is_spacing(affine, claimed, codes)
         affine = affine if is_space else np.eye(4)
         self.grid = NiftiGrid(shape, affine, *_forms(image.header, affine, is_space=is_space))
@@ -180,7 +174,7 @@ class _Stored:
 
     def slice(self, number: int) -> NDArray[np.float32]:
         """Return (H, W) float32, scaled as the header says; what is no number becomes air."""
-        return _in_numbers(self.scaled(number))
+        return in_numbers(self.scaled(number))
 
     def scaled(self, number: int) -> NDArray[np.float32]:
         """Return (H, W) float32, scaled as the header says."""
@@ -197,22 +191,16 @@ class _Stored:
         numbers = np.unique(np.linspace(0, self.shape_displayed[0] - 1, LOOKED_AT).astype(int))
         ends = np.array([(values.min(), values.max()) for values in map(self.slice, numbers)])
         low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
-        if HU_LIMITS[0] <= low <= AIR_AT_MOST_HU and TISSUE_AT_LEAST_HU <= high <= HU_LIMITS[1]:
-            return WINDOW_HU, []
-        if 0.0 <= low and high <= 255.0 and high - low > 1.0:
-            sentence = "The values lie between 0 and 255: they are no Hounsfield units and were read as gray values."
-            return (0.0, 255.0), [sentence]
-        raise NotCt(
-            f"The values of this volume go from {low:g} to {high:g}: no Hounsfield units of a chest (air is -1000, "
-            "water 0), and no gray values of 0 to 255. Store it with the scanner's slope and intercept."
-        )
+        return judged(low, high)
 
     def notes(self) -> list[str]:
         """Say what the header leaves unknown."""
         notes = []
         if not self.spacing_known:
             notes.append("The header does not state a plausible size of a voxel: nothing is given in millimetres.")
-        if not self.sides_known:
+        if self.contradiction:
+            notes.append(self.contradiction)
+        elif not self.sides_known:
             notes.append(
                 "The header does not say which side is which (sform_code and qform_code are 0), so right and left are "
                 "not told apart and the picture may be mirrored."
@@ -228,7 +216,7 @@ def _read_slice(stored: _Stored, value_range: tuple[float, float], number: int) 
     with _sentences():
         values = stored.scaled(number)
         notes = () if np.isfinite(values).all() else (NO_NUMBERS,)
-        return CtSlice(_in_numbers(values), value_range, spacing, notes)
+        return CtSlice(in_numbers(values), value_range, spacing, notes)
 
 
 def _forms(header: Any, affine: Affine, *, is_space: bool) -> tuple[Form, Form]:
@@ -236,12 +224,8 @@ def _forms(header: Any, affine: Affine, *, is_space: bool) -> tuple[Form, Form]:
     forms = []
     for own, code in (header.get_sform(coded=True), header.get_qform(coded=True)):
         is_own = own is not None and is_space
-        forms.append(Form(np.asarray(own, np.float64) if is_own else affine, int(code)))
+        forms.append(Form(in_mm(own, header) if is_own else affine, int(code)))
     return forms[0], forms[1]
-
-
-def _in_numbers(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.nan_to_num(values, nan=_AIR_HU, posinf=HU_LIMITS[1], neginf=_AIR_HU)
 
 
 @contextlib.contextmanager

@@ -7,14 +7,22 @@ from typing import Any
 
 import nibabel
 import numpy as np
+from nibabel.orientations import io_orientation
 from numpy.typing import NDArray
 
+from model.decode.ct import SLICE_MM, Affine
 from model.decode.dicom import PIXEL_MM
 from model.decode.kinds import SourceFile
 from model.errors import DamagedImage, NotCt
 
 MAX_EXTENSION_MB = 10
 """How much may lie between the header and the voxels, in millions of bytes."""
+
+_UNIT_OF_SPACE = 0b111
+"""The bits of xyzt_units that say what distances are counted in; the others are of time."""
+
+_MILLIMETRES = {1: 1000.0, 3: 0.001}
+"""Metres and micrometres, by their codes; 2 is millimetres, and 0 says nothing."""
 
 
 def class_of(source: SourceFile) -> Any:
@@ -68,8 +76,32 @@ def spans_space(affine: NDArray[np.float64]) -> bool:
     return bool(sizes.min() > 1e-6 and abs(np.linalg.det(affine[:3, :3] / sizes)) > 0.01)
 
 
-def is_spacing(affine: NDArray[np.float64], claimed: Any, codes: tuple[int, int]) -> bool:
-    """Whether the file states the size of a voxel, and one that can be."""
+def is_spacing(affine: Affine, claimed: Any, codes: tuple[int, int]) -> bool:
+    """Whether the file states the size of a voxel, and one that can be. affine : in mm, three directions."""
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     is_stated = codes[0] > 0 or np.abs(np.asarray(claimed["pixdim"][1:4], np.float64)).min() > 0.0
-    return bool(is_stated and sizes.min() >= PIXEL_MM[0] and sizes.max() <= PIXEL_MM[1])
+    # Which of the stored axes goes to the head.
+    along = int(np.argmax(io_orientation(affine)[:, 0] == 2))
+    pixels = np.delete(sizes, along)
+    is_pixel = pixels.min() >= PIXEL_MM[0] and pixels.max() <= PIXEL_MM[1]
+    return bool(is_stated and is_pixel and SLICE_MM[0] <= sizes[along] <= SLICE_MM[1])
+
+
+def in_mm(affine: Any, header: Any) -> Affine:
+    """Return an affine of a header in mm: (4, 4), by the unit that the header states; without one it counts mm."""
+    scale = _MILLIMETRES.get(int(header["xyzt_units"]) & _UNIT_OF_SPACE, 1.0)
+    return np.diag([scale, scale, scale, 1.0]) @ np.asarray(affine, np.float64)
+
+
+def contradiction(header: Any) -> str:
+    """Return a sentence where sform and qform, both coded, turn the patient differently; else an empty text."""
+    forms = (header.get_sform(coded=True)[0], header.get_qform(coded=True)[0])
+    if any(form is None or not np.isfinite(form).all() or not spans_space(form) for form in forms):
+        return ""
+    one, other = ("".join(nibabel.aff2axcodes(form)) for form in forms)
+    if one == other:
+        return ""
+    return (
+        f"The header contradicts itself: its axes go to {one} by the sform and to {other} by the qform, so right and "
+        "left are not told apart and the picture may be mirrored."
+    )

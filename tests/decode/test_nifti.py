@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from model.decode.nifti import NiftiGrid
 from model.decode.study import VolumeStudy
 from model.errors import DamagedImage, InputError, NotAnImage, NotCt, TooLarge, TooSmall
 from model.preprocess import WINDOW_HU
@@ -153,6 +154,42 @@ def test_a_spacing_that_cannot_be_is_unknown(content: bytes, tmp_path: Path) -> 
     assert (volume.affine, volume.spacing_mm, volume.extents_mm, volume.read(0).spacing_mm) == (None,) * 4
     assert volume.notes[0] == "The header does not state a plausible size of a voxel: nothing is given in millimetres."
     assert volume.shape == SHAPE
+
+
+@pytest.mark.parametrize(("unit", "factor"), [(0, 1.0), (1, 0.001), (2, 1.0), (3, 1000.0), (0o10 + 1, 0.001)])
+def test_the_unit_of_the_header_counts(unit: int, factor: float, tmp_path: Path) -> None:
+    stored = np.diag([factor, factor, factor, 1.0]) @ np.diag([-1.0, -1.0, 1.0, 1.0]) @ AFFINE
+    study = opened(tmp_path, nifti_bytes(affine=stored, change=put(123, "B", unit)))
+    assert isinstance(study, VolumeStudy)
+    assert study.volume.affine is not None
+    np.testing.assert_allclose(study.volume.affine, AFFINE, atol=1e-4)
+    assert isinstance(study.origin, NiftiGrid)
+    # Masks are written in mm.
+    for form in (study.origin.sform, study.origin.qform):
+        np.testing.assert_allclose(form.affine, study.origin.affine, atol=1e-4)
+
+
+@pytest.mark.parametrize(("step", "is_known"), [(50.0, True), (150.0, False)])
+@pytest.mark.parametrize("name", ["LPS", "PIR"])
+def test_slices_may_lie_far_apart(name: str, step: float, is_known: bool, tmp_path: Path) -> None:
+    voxels, stored = STORED[name]
+    far = np.diag([1.0, 1.0, step / 5.0, 1.0]) @ stored
+    assert (volume_of(tmp_path, nifti_bytes(voxels, far)).affine is not None) == is_known
+
+
+def test_pixels_may_not_be_as_large_as_slices_may_lie_apart(tmp_path: Path) -> None:
+    assert volume_of(tmp_path, nifti_bytes(affine=np.diag([-50.0, -0.8, 5.0, 1.0]))).affine is None
+
+
+def test_a_header_that_contradicts_itself_leaves_sides_unknown(tmp_path: Path) -> None:
+    image: Any = nibabel.Nifti1Image(XYZ, STORED["LPS"][1])
+    image.set_sform(np.diag([0.7, -0.8, 5.0, 1.0]), 1)
+    image.set_qform(np.diag([-0.7, -0.8, 5.0, 1.0]), 1)
+    volume = volume_of(tmp_path, image.to_bytes())
+    assert not volume.sides_known
+    (note,) = volume.notes
+    assert note.startswith("The header contradicts itself: its axes go to RPS by the sform and to LPS by the qform, ")
+    assert volume.spacing_mm == pytest.approx((0.8, 0.7))
 
 
 def test_an_sform_that_spans_no_space_leaves_all_unknown(tmp_path: Path) -> None:

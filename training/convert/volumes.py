@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from model.decode.ct import CtVolume
 from model.decode.dicom import AIR_AT_MOST_HU
 from model.decode.kinds import SourceFile
-from model.decode.nifti import HU_LIMITS, TISSUE_AT_LEAST_HU, read_nifti
+from model.decode.nifti import read_nifti
+from model.decode.nifti_values import HU_LIMITS, TISSUE_AT_LEAST_HU
 from model.errors import GroundglassError
 from model.preprocess import window
 
