@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -49,18 +50,28 @@ def is_possible(series: Series) -> bool:
 
 
 def is_linked(series: Series) -> bool:
-    """Whether study, series and slices have valid identifiers, by which viewers find what a SEG belongs to."""
+    """Whether study, series and slices have valid identifiers, by which viewers find what a SEG belongs to.
+
+    Slices that share one are not found by it.
+    """
     names = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
     # pydicom's own class would write what is invalid into the log.
-    return all(re.fullmatch(RE_VALID_UID, file.text(name)) for file in series.files for name in names)
+    is_valid = all(re.fullmatch(RE_VALID_UID, file.text(name)) for file in series.files for name in names)
+    return is_valid and not _shared(series)
+
+
+def _shared(series: Series) -> set[str]:
+    """Return the identifiers that several slices have."""
+    counts = Counter(file.text("SOPInstanceUID") for file in series.files)
+    return {identifier for identifier, count in counts.items() if count > 1}
 
 
 def write_seg(series: Series, files: SliceFiles, path: Path, *, threshold: float, model: Identity) -> None:
     """Write the mask as a binary DICOM SEG with one segment.
 
     It holds a frame for each slice with lesion, or for all where there is none, and names the patient and the study as
-    the series does: viewers show it over that series. Identifiers that are missing or invalid in the series are made
-    up from what it has, alike each time; of dates and sexes that are none, nothing is said.
+    the series does: viewers show it over that series. Identifiers that are missing, invalid or shared in the series are
+    made up from what it has, alike each time; of dates and sexes that are none, nothing is said.
 
     Raises
     ------
@@ -76,7 +87,8 @@ def write_seg(series: Series, files: SliceFiles, path: Path, *, threshold: float
     with disable_value_validation(), warnings.catch_warnings():
         # highdicom warns where a mask is empty, which is an answer here, and of the untidy values of the series.
         warnings.simplefilter("ignore")
-        sources = [_source(series.files[number]) for number in marked]
+        shared = _shared(series)
+        sources = [_source(series.files[number], shared) for number in marked]
         for source, name in product(sources, _COMMON):
             # One mask belongs to one study; files whose names were removed may each have another.
             setattr(source, name, sources[0][name].value)
@@ -119,7 +131,7 @@ def _segment(model: Identity) -> SegmentDescription:
     )
 
 
-def _source(file: DicomFile) -> Dataset:
+def _source(file: DicomFile, shared: Collection[str]) -> Dataset:
     """Return a slice's header with all that a SEG must repeat, and nothing of it that a SEG must not."""
     # What else a header holds may take long to understand, or not be understood at all.
     header = dcmread(file.source.path, specific_tags=[*_NEEDED_TEXTS, *_COMMON, *_NEEDED], force=True)
@@ -127,6 +139,8 @@ def _source(file: DicomFile) -> Dataset:
     for name in _NEEDED_TEXTS:
         if name not in header or not _is_allowed(name, str(header.get(name) or "")):
             setattr(header, name, "")
+    if file.text("SOPInstanceUID") in shared:
+        header.SOPInstanceUID = ""
     for name in (*_COMMON, "SOPInstanceUID"):
         setattr(header, name, _identifier(header, name))
     if not header.get("SOPClassUID"):

@@ -15,7 +15,7 @@ from pydicom.uid import SegmentationStorage
 from model.decode.kinds import SourceFile
 from model.decode.series import read_series
 from model.engine import Identity
-from model.export.dicom_seg import is_possible, write_seg
+from model.export.dicom_seg import is_linked, is_possible, write_seg
 from model.export.nifti import Target, write_mask
 from tests.volume.written import IDENTITY, STORED, by_hand, chest, uid, write_series
 
@@ -199,6 +199,19 @@ def test_made_up_identifiers_are_alike_each_time(tmp_path: Path) -> None:
     assert one.StudyInstanceUID == other.StudyInstanceUID
     assert one.FrameOfReferenceUID == other.FrameOfReferenceUID
     assert one.SOPInstanceUID != other.SOPInstanceUID
+
+
+def test_identifiers_that_slices_share_are_no_link(tmp_path: Path) -> None:
+    sources = write_series(tmp_path / "scan", chest())
+    assert is_linked(read_series(sources))
+    shared = write_series(tmp_path / "shared", chest(), **UNTIDY["one identifier for all slices"])
+    assert not is_linked(read_series(shared))
+    seg = dcmread(write(tmp_path, shared))
+    named = [
+        group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+        for group in seg.PerFrameFunctionalGroupsSequence
+    ]
+    assert len({*named, uid(9)}) == 3
 
 
 def test_a_model_may_have_a_long_name(tmp_path: Path) -> None:
