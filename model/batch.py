@@ -17,6 +17,7 @@ from model.ensemble import load_ensemble
 from model.errors import GroundglassError, MissingFile
 from model.export.folder import with_file_notes, write_all
 from model.export.montage import slice_overlay_png
+from model.export.pdf import made_on, today
 from model.inputs import SUFFIXES, Input, find_inputs
 from model.overlay import render_pictures
 from model.segment import segment_slice
@@ -98,7 +99,7 @@ class _Batch:
         )
         folder = self._out / given.name
         segmentation = with_file_notes(segmentation, study)
-        write_all(segmentation, study, folder, name=given.name, name_patient=how.patient)
+        write_all(segmentation, study, folder, name=given.name, name_patient=how.patient, made=made_on(today()))
         _write_overlays(segmentation, folder / "overlay", sides_known=study.volume.sides_known)
         row = segmentation.measured.findings.as_row()
         self._volumes.add(self._row(given, row, segmentation.model, segmentation.notes))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -120,6 +121,7 @@ def test_the_patient_is_named_when_asked_for(series: Path, tmp_path: Path) -> No
     titles = [[line.strip() for line in text.splitlines()] for text in (named, plain)]
     assert "Doe" in named and "series" in titles[0]
     assert "Doe" not in plain and "series" not in titles[1]
+    assert re.search(r"Read on 20\d\d-\d\d-\d\d", plain)
 
 
 def test_a_bad_volume_does_not_stop_the_others(

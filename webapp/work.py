@@ -13,6 +13,7 @@ from model.engine import Engine
 from model.errors import GroundglassError, StorageError
 from model.export.folder import with_file_notes, write_all
 from model.export.lines import lines, spacing, summary
+from model.export.pdf import made_on, today
 from model.export.tables import measurements
 from model.overlay import original_png, render_pictures
 from model.segment import Segmentation, segment_slice
@@ -116,7 +117,14 @@ def _read_volume(study: VolumeStudy, order: Order, attempt: Attempt, engine: Eng
         progress=attempt.progress,
     )
     segmentation = with_file_notes(segmentation, study)
-    names = write_all(segmentation, study, attempt.made / FILES, name=order.shown_name, name_patient=order.patient)
+    names = write_all(
+        segmentation,
+        study,
+        attempt.made / FILES,
+        name=order.shown_name,
+        name_patient=order.patient,
+        made=made_on(today(), attempt.folder.name[:6]),
+    )
     details = {
         "name": order.shown_name,
         "files": names,

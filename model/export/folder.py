@@ -21,12 +21,19 @@ from model.volume.segment import VolumeSegmentation
 
 
 def write_all(
-    segmentation: VolumeSegmentation, study: VolumeStudy, folder: Path, *, name: str = "", name_patient: bool = False
+    segmentation: VolumeSegmentation,
+    study: VolumeStudy,
+    folder: Path,
+    *,
+    name: str = "",
+    name_patient: bool = False,
+    made: str = "",
 ) -> list[str]:
     """Write mask, probability, montage, report and tables of a volume; of a DICOM series the SEG too.
 
     name : what the sender calls the file or series. It may hold the patient's, so the report gives neither unless
         `name_patient` asks for both.
+    made : which result it is and when it was read, see `model.export.pdf.made_on`.
 
     Returns
     -------
@@ -45,7 +52,7 @@ def write_all(
         write_probability(files, target, folder / PROBABILITY)
         (folder / MONTAGE).write_bytes(montage_png(files, rows, threshold=threshold, volume=study.volume))
         told = {"name": name, "patient": _patient(study)} if name_patient else {}
-        (folder / REPORT).write_bytes(report_pdf(segmentation, study.volume, **told))
+        (folder / REPORT).write_bytes(report_pdf(segmentation, study.volume, made=made, **told))
         (folder / CSV).write_text(as_csv(segmentation), encoding="utf-8")
         (folder / JSON).write_text(as_json(segmentation), encoding="utf-8")
         names = [MASK, PROBABILITY, MONTAGE, REPORT, CSV, JSON]

@@ -6,7 +6,7 @@ import io
 import textwrap
 import warnings
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_pdf import FigureCanvasPdf, PdfPages
@@ -32,6 +32,11 @@ _LEAST_BAR = 0.02
 """Of the highest: what a slice with any lesion has in the chart, so that it is seen."""
 
 FOOT_TOP, FOOT_STEP, FOOT_LINES, FOOT_POINTS = 0.118, 0.0105, 10, 6.5
+
+
+def today() -> date:
+    """Return the day, in UTC."""
+    return datetime.now(UTC).date()
 
 
 def made_on(day: date, result: str = "") -> str:
