@@ -40,6 +40,10 @@ _ENTRY = re.compile(rb"PK\x01\x02")
 
 _PROTECTED, _ODDLY_PACKED = "protected by a password", "packed by a method that is not read"
 
+DAMAGED = "a DICOM file that is damaged"
+
+_DAMAGE_TO_ONE = (zipfile.BadZipFile, zlib.error, EOFError)
+
 
 @dataclass
 class Unpacked:
@@ -66,7 +70,8 @@ def unpack_zip(source: SourceFile, folder: Path) -> Unpacked:
 
     Raises
     ------
-    DamagedImage : the archive is damaged or was cut short.
+    DamagedImage : the archive is damaged or was cut short. Of DICOM files, of which a series has many, one that is
+        damaged is left out where others are whole.
     NotAnImage : everything in it is protected by a password.
     TooLarge : it holds too many files, or more bytes than MAX_UNPACKED_MB.
     StorageError : there is no room for them.
@@ -77,6 +82,8 @@ def unpack_zip(source: SourceFile, folder: Path) -> Unpacked:
         with zipfile.ZipFile(source.path) as archive:
             for number, member in enumerate(archive.infolist()):
                 _unpack_member(archive, member, folder / f"{number:05d}", unpacked, budget)
+        if not unpacked.files and DAMAGED in unpacked.left:
+            raise zipfile.BadZipFile
     if not unpacked.files and _PROTECTED in unpacked.left:
         raise NotAnImage("The zip file is protected by a password. Pack it again without one.")
     if not unpacked.files and _ODDLY_PACKED in unpacked.left:
@@ -119,7 +126,14 @@ def _unpack_member(
             if what:
                 unpacked.leave(what)
                 return
-            budget.write(target, head, stream)
+            try:
+                budget.write(target, head, stream)
+            except _DAMAGE_TO_ONE:
+                if kind_of(head) != DICOM:
+                    raise
+                target.unlink()
+                unpacked.leave(DAMAGED)
+                return
         unpacked.files.append(SourceFile(target, member.filename))
 
 

@@ -46,8 +46,12 @@ class Series:
     volume: CtVolume
 
 
-def read_series(sources: Iterable[SourceFile]) -> Series:
+def read_series(sources: Iterable[SourceFile], *, lost: int = 0) -> Series:
     """Read headers, choose the series with the most axial CT slices, and put it in order.
+
+    Parameters
+    ----------
+    lost : how many DICOM files could not even be unpacked; they count as damaged.
 
     Returns
     -------
@@ -63,7 +67,7 @@ def read_series(sources: Iterable[SourceFile]) -> Series:
         (usual, _), *_ = Counter(str(exc) for exc in refused.values()).most_common(1)
         raise next(exc for exc in refused.values() if str(exc) == usual)
     chosen, others = choose(files)
-    _refuse_many_damaged(len(chosen), sum(isinstance(exc, DamagedImage) for exc in refused.values()))
+    _refuse_many_damaged(len(chosen), lost + sum(isinstance(exc, DamagedImage) for exc in refused.values()))
     if len(chosen) > MAX_SLICES:
         raise NotCt(f"The series has {len(chosen):,} slices; at most {MAX_SLICES:,} are read. Send a part of it.")
     ordered, notes = _in_order(chosen.files)

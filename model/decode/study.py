@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from model.decode.archive import Unpacked, unpack_zip
+from model.decode.archive import DAMAGED, Unpacked, unpack_zip
 from model.decode.ct import CtSlice, CtVolume
 from model.decode.kinds import DICOM, GZIP, NIFTI, PICTURE, ZIP, SourceFile, kind_of
 from model.decode.nifti import NiftiGrid, read_nifti
@@ -82,7 +82,7 @@ def _open_zip(source: SourceFile, folder: Path, *, as_picture: bool) -> Study:
     unpacked = unpack_zip(source, folder)
     if not unpacked.files:
         raise NotAnImage("The zip file holds no DICOM, NIfTI or picture file. Pack the files of one series.")
-    study = _open_many(unpacked.files, folder, as_picture=as_picture)
+    study = _open_many(unpacked.files, folder, as_picture=as_picture, lost=unpacked.left.get(DAMAGED, 0))
     return _with_notes(study, _left_in_zip(unpacked))
 
 
@@ -93,8 +93,8 @@ def _left_in_zip(unpacked: Unpacked) -> list[str]:
     ]
 
 
-def _open_many(sources: Sequence[SourceFile], folder: Path, *, as_picture: bool) -> Study:
-    """Read the series among several files, or else the only volume or picture."""
+def _open_many(sources: Sequence[SourceFile], folder: Path, *, as_picture: bool, lost: int = 0) -> Study:
+    """Read the series among several files, or else the only volume or picture. lost : see `read_series`."""
     kinds: dict[str, list[SourceFile]] = {}
     for source in sources:
         kinds.setdefault(kind_of(source.head()), []).append(source)
@@ -102,7 +102,7 @@ def _open_many(sources: Sequence[SourceFile], folder: Path, *, as_picture: bool)
     pictures = kinds.get(PICTURE, [])
     if DICOM in kinds:
         others = len(sources) - len(kinds[DICOM])
-        return _with_notes(_open_dicom(kinds[DICOM], as_picture=as_picture), _others(others, "DICOM"))
+        return _with_notes(_open_dicom(kinds[DICOM], as_picture=as_picture, lost=lost), _others(others, "DICOM"))
     if len(volumes) > 1:
         raise NotAnImage(f"{len(volumes)} volumes were sent. Send one at a time.")
     if volumes:
@@ -124,12 +124,12 @@ def _others(count: int, kept: str) -> list[str]:
     return [f"{count} other {'file was' if count == 1 else 'files were'} left out: only the {kept} part was read."]
 
 
-def _open_dicom(sources: Sequence[SourceFile], *, as_picture: bool) -> Study:
+def _open_dicom(sources: Sequence[SourceFile], *, as_picture: bool, lost: int = 0) -> Study:
     if as_picture and len(sources) == 1:
         return decode_plain(sources[0])
     if as_picture:
         raise NotAnImage(f"{len(sources)} DICOM files were sent. Send one at a time to have it read as a picture.")
-    series = read_series(sources)
+    series = read_series(sources, lost=lost)
     return VolumeStudy(series.volume, series)
 
 

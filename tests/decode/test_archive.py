@@ -18,12 +18,14 @@ from model.errors import DamagedImage, InputError, NotAnImage, StorageError, Too
 from model.phantom import phantom_png
 from tests.phantoms import (
     SLICES,
+    dicom_bytes,
     nifti_bytes,
     opened,
     phantom,
     read_all,
     series_bytes,
     slice_bytes,
+    slice_dataset,
     values_of,
     volume_of,
     zip_bytes,
@@ -190,12 +192,43 @@ def test_a_truncated_zip_file_is_damaged(share: float, tmp_path: Path) -> None:
         opened(tmp_path, content[: int(len(content) * share)])
 
 
+def _with_damage(files: dict[str, bytes], *names: str) -> bytes:
+    """Return a zip file in which a byte of some of the files was changed after it was packed."""
+    content = bytearray(zip_bytes(files, zipfile.ZIP_STORED))
+    for name in names:
+        content[content.index(files[name]) + 900] ^= 0x55
+    return bytes(content)
+
+
+# Of a size that is not unpacked in one go, as real slices are not.
+LARGE = np.tile(phantom()[0], (2, 2))
+TEN = {f"IM{number}": dicom_bytes(slice_dataset(LARGE, number)) for number in range(10)}
+
+
+def test_a_damaged_slice_of_a_zip_file_is_left_out_and_told(tmp_path: Path) -> None:
+    volume = volume_of(tmp_path, _with_damage(TEN, "IM4"))
+    assert len(volume) == 9
+    assert volume.notes[0].startswith("1 slice seems to be missing")
+    assert volume.notes[1] == "1 file of the zip file left out: a DICOM file that is damaged."
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_a_zip_file_with_a_damaged_slice_is_damaged(method: int, tmp_path: Path) -> None:
+def test_a_zip_file_with_a_damaged_slice_of_few_is_damaged(method: int, tmp_path: Path) -> None:
     content = bytearray(zip_bytes(SERIES, method))
     content[len(content) // 2] ^= 0x55
-    with pytest.raises(DamagedImage, match="zip file is damaged"):
+    with pytest.raises(DamagedImage, match="zip file is damaged|1 of 5 DICOM files are damaged"):
         opened(tmp_path, bytes(content))
+
+
+def test_a_zip_file_with_many_damaged_slices_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DamagedImage, match="2 of 10 DICOM files are damaged"):
+        opened(tmp_path, _with_damage(TEN, "IM4", "IM7"))
+
+
+@pytest.mark.parametrize("files", [{"a": TEN["IM0"]}, {"a": nifti_bytes()}], ids=["DICOM", "NIfTI"])
+def test_a_zip_file_whose_only_file_is_damaged_is_damaged(files: dict[str, bytes], tmp_path: Path) -> None:
+    with pytest.raises(DamagedImage, match="The zip file is damaged or was cut short"):
+        opened(tmp_path, _with_damage(files, "a"))
 
 
 def test_a_full_disk_is_not_blamed_on_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
