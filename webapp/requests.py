@@ -15,8 +15,8 @@ from gunicorn.http.errors import ParseException
 from werkzeug.datastructures import FileStorage
 
 from model.decode.kinds import DICOM, HEAD_BYTES, PICTURE, UNKNOWN, ZIP, SourceFile, kind_of
-from model.decode.picture import MAX_FILE_MB, several_pictures
-from model.errors import BrokenUpload, InvalidOption, MissingFile, NotAnImage, TooLarge
+from model.decode.picture import MAX_FILE_MB, several_pictures, several_zips
+from model.errors import BrokenUpload, InvalidOption, MissingFile, TooLarge
 from model.threshold import parse_threshold
 from webapp.jobs import Order, upload_names
 from webapp.settings import Settings
@@ -131,8 +131,7 @@ def read_upload(request: Request) -> Upload:
     if len(files) > 1 and upload.kinds == {PICTURE}:
         raise several_pictures(len(files))
     if len(files) > 1 and upload.kinds == {ZIP}:
-        # As model.decode.study would say when their turn has come.
-        raise NotAnImage(f"{len(files)} zip files were sent with others. Send one zip file at a time, alone.")
+        raise several_zips(len(files))
     return upload
 
 

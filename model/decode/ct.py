@@ -13,6 +13,9 @@ from model.preprocess import WINDOW_HU, Gray, window
 
 Affine = NDArray[np.float64]
 
+MOST_DAMAGED = 0.1
+"""Share of the slices that may be damaged; with more of them, what is measured would be a guess."""
+
 MAX_SLICES = 3_000
 """Most slices that are read of one series or volume."""
 

@@ -138,6 +138,12 @@ def several_pictures(count: int) -> NotAnImage:
     )
 
 
+def several_zips(count: int) -> NotAnImage:
+    """Return the error of an upload with more than one zip file, or one among other files."""
+    what = "1 zip file was sent with others" if count == 1 else f"{count} zip files were sent"
+    return NotAnImage(f"{what}. Send one zip file at a time, alone.")
+
+
 def check_size(width: int, height: int) -> None:
     """Raise TooLarge or TooSmall where a slice has too many pixels, too few, or one side far longer than the other."""
     if width * height > MAX_MEGAPIXELS * 1_000_000:

@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from model.decode.apart import Decoder
-from model.decode.ct import MAX_SLICES, CtSlice, CtVolume, Place, Turn
+from model.decode.ct import MAX_SLICES, MOST_DAMAGED, CtSlice, CtVolume, Place, Turn
 from model.decode.dicom import DicomFile, read_header, read_pixels
 from model.decode.geometry import SAME_PLACE_MM, affine_of, centre_height, depths, known, turn_of
 from model.decode.kinds import SourceFile
@@ -27,9 +27,6 @@ UNEVEN_FROM = 1.1
 MISSING_FROM = 1.5
 
 MAX_IMAGE_NUMBER = 1_000_000
-
-MOST_DAMAGED = 0.1
-"""Share of a series' files that may be damaged; `model.volume.segment` holds damaged pixels against the same share."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from model.decode.archive import DAMAGED, Unpacked, unpack_zip
 from model.decode.ct import CtSlice, CtVolume
 from model.decode.kinds import DICOM, GZIP, NIFTI, PICTURE, ZIP, SourceFile, kind_of
 from model.decode.nifti import NiftiGrid, read_nifti
-from model.decode.picture import MAX_FILE_MB, decode_picture, several_pictures
+from model.decode.picture import MAX_FILE_MB, decode_picture, several_pictures, several_zips
 from model.decode.plain import decode_plain
 from model.decode.series import Series, read_series
 from model.errors import EmptyFile, MissingFile, NotAnImage, TooLarge
@@ -112,7 +112,7 @@ def _open_many(sources: Sequence[SourceFile], folder: Path, *, as_picture: bool,
     if pictures:
         return _with_notes(_open_one(pictures[0], folder, as_picture=False), _others(len(sources) - 1, "picture"))
     if ZIP in kinds:
-        raise NotAnImage(f"{len(kinds[ZIP])} zip files were sent with others. Send one zip file at a time, alone.")
+        raise several_zips(len(kinds[ZIP]))
     raise NotAnImage(
         f"None of the {len(sources)} files is a DICOM, NIfTI or picture file. Choose the files of one scan."
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.decode.ct import CtVolume
+from model.decode.ct import MOST_DAMAGED, CtVolume
 from model.engine import Engine, Identity
 from model.errors import DamagedImage
 from model.findings import Findings
@@ -17,9 +17,6 @@ from model.volume.findings import Measured, measure_volume
 from model.volume.notes import cut_off, damaged
 
 Progress = Callable[[int, int], None]
-
-MOST_DAMAGED = 0.1
-"""Share of the slices that may be damaged; with more of them, what is measured would be a guess."""
 
 
 @dataclass(frozen=True)

@@ -257,5 +257,5 @@ def test_a_zip_file_among_other_files_is_left_out(tmp_path: Path) -> None:
 
 
 def test_several_zip_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(NotAnImage, match="2 zip files were sent with others. Send one zip file at a time"):
+    with pytest.raises(NotAnImage, match="2 zip files were sent. Send one zip file at a time"):
         opened(tmp_path, zip_bytes(SERIES), zip_bytes(SERIES))
