@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.errors import WeightsError
+from model.phantom import EXAMPLES, draw_phantom
+from model.recognise.encoder import GRID, Encoder
+from model.recognise.head import Head, load_head
+from model.recognise.judge import CHEST, SHIPPED_HEAD, SIDEWAYS, SOFT, UPSIDE_DOWN, Recogniser, judge, load_recogniser
+
+FEATURES = (64 + 128 + 256) * (GRID**2 + 1)
+
+
+@pytest.fixture(scope="module")
+def recogniser() -> Recogniser:
+    return load_recogniser()
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    return Encoder()
+
+
+def test_features_tell_up_from_down_and_left_from_right(encoder: Encoder) -> None:
+    image = draw_phantom(EXAMPLES["one"])
+    features = [encoder.features(np.ascontiguousarray(turn)) for turn in (image, image[::-1], image[:, ::-1])]
+    assert features[0].shape == (FEATURES,)
+    assert features[0].dtype == np.float32
+    assert np.isfinite(features[0]).all()
+    for other in features[1:]:
+        assert np.abs(other - features[0]).max() > 0.01
+
+
+def test_features_come_from_gray_values_and_hounsfield_units_alike(encoder: Encoder) -> None:
+    image = draw_phantom(EXAMPLES["many"])
+    hounsfield = (image / 255.0 * 1500.0 - 1250.0).astype(np.float32)
+    np.testing.assert_allclose(encoder.features(hounsfield, (-1250.0, 250.0)), encoder.features(image), atol=1e-3)
+
+
+def test_what_is_likely_decides() -> None:
+    assert judge({CHEST: 0.6, "photograph": 0.4}).refused is False
+    answer = judge({CHEST: 0.3, SOFT: 0.1, "photograph": 0.2, "chest X-ray": 0.4})
+    assert (answer.kind, answer.refused) == ("chest X-ray", True)
+    assert answer.sentence == "This does not look like a chest CT; it looks more like a chest X-ray."
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [(SOFT, "soft-tissue window"), (UPSIDE_DOWN, "upside down"), (SIDEWAYS, "on its side")]
+)
+def test_what_is_read_with_a_warning_has_a_sentence_of_its_own(kind: str, words: str) -> None:
+    answer = judge({kind: 0.4, CHEST: 0.2, "photograph": 0.3, "ultrasound": 0.1})
+    assert (answer.kind, answer.refused) == (kind, False)
+    assert words in answer.sentence
+
+
+def test_every_refused_kind_has_its_article() -> None:
+    for kind in load_head(SHIPPED_HEAD).kinds:
+        sentence = judge({kind: 1.0}).sentence
+        assert "a abdominal" not in sentence and "a ultrasound" not in sentence and "a scanned text" not in sentence
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((64, 64), np.uint8), np.full((64, 64), 255, np.uint8)], ids=["black", "white"]
+)
+def test_a_picture_of_nothing_is_refused(image: np.ndarray, recogniser: Recogniser) -> None:
+    assert recogniser.recognise(image).refused
+
+
+def test_stripes_like_text_are_refused(recogniser: Recogniser) -> None:
+    image = np.full((300, 200), 255, np.uint8)
+    rng = np.random.default_rng(0)
+    for top in range(20, 280, 12):
+        image[top : top + 6, 20:180] = np.where(rng.random((6, 160)) < 0.5, 0, 255)
+    assert recogniser.recognise(image).refused
+
+
+def test_a_head_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+    head = Head(("a", "b"), np.array([[1.0, 0.0], [0.0, 1.0]], np.float32), np.zeros(2, np.float32), "abc")
+    head.save(tmp_path / "head.npz")
+    loaded = load_head(tmp_path / "head.npz")
+    assert (loaded.kinds, loaded.encoder_sha256) == (("a", "b"), "abc")
+    found = loaded.probabilities(np.array([np.log(3.0), 0.0], np.float32))
+    assert found == pytest.approx({"a": 0.75, "b": 0.25})
+    with pytest.raises(ValueError, match="features must be"):
+        loaded.probabilities(np.zeros(3, np.float32))
+
+
+def test_a_head_of_another_network_is_refused(tmp_path: Path) -> None:
+    Head(("a",), np.zeros((1, FEATURES), np.float32), np.zeros(1, np.float32), "abc").save(tmp_path / "head.npz")
+    with pytest.raises(WeightsError, match="fitted on another network"):
+        load_recogniser(tmp_path / "head.npz")
+
+
+def test_a_damaged_head_is_told(tmp_path: Path) -> None:
+    (tmp_path / "head.npz").write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(WeightsError, match=r"head\.npz is missing or damaged"):
+        load_head(tmp_path / "head.npz")
+    with pytest.raises(WeightsError, match="missing or damaged"):
+        load_head(tmp_path / "none.npz")
