@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -162,6 +163,16 @@ def fit(features: NDArray[np.float32], kinds: Sequence[str], *, encoder_sha256: 
     return Head(names, weights.astype(np.float32), bias.astype(np.float32), encoder_sha256)
 
 
+def write_card(head: Path, examples: Mapping[str, int]) -> None:
+    """Write the card beside a head: its hash, how many pictures of each kind it was fitted on, and its licence."""
+    content = {
+        "sha256": {head.name: file_sha256(head)},
+        "fitted_on": dict(sorted(examples.items())),
+        "licence": "CC BY-NC-SA 4.0",
+    }
+    head.with_suffix(".json").write_text(f"{json.dumps(content, indent=1)}\n", encoding="utf-8")
+
+
 def rates(encoder: Encoder, head: Head, examples: Iterator[Example]) -> str:
     """Return by group how many are refused and what they were taken for, as Markdown."""
     found: dict[tuple[str, str], Counter[str]] = {}
@@ -199,6 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             features, [kind for _, kind in seen], encoder_sha256=file_sha256(options.weights.with_suffix(".bin"))
         )
         head.save(options.out)
+        write_card(options.out, Counter(kind for _, kind in seen))
         table = rates(encoder, head, reported_examples(options.pictures, [row for row in rows if row.split == "val"]))
         log.info("%s", table)
         if options.report:
