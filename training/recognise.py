@@ -80,7 +80,8 @@ def fitted_examples(folder: Path, rows: Sequence[Row]) -> Iterator[Example]:
         if picture.kind == CHEST:
             yield from turned(varied(picture.image, rng), picture.group)
     for number, row in enumerate(rows):
-        slice_, part = read_gray(row.image), to_lungs(row)
+        slice_ = read_gray(row.image)
+        part = to_lungs(slice_, row)
         yield Example(slice_, CHEST, "training slice")
         yield Example(varied(slice_, rng), CHEST, "training slice")
         if part is not None:
@@ -99,7 +100,8 @@ def reported_examples(folder: Path, rows: Sequence[Row]) -> Iterator[Example]:
         if picture.kind == CHEST:
             yield from turned(picture.image, picture.group)
     for number, row in enumerate(rows):
-        slice_, part = read_gray(row.image), to_lungs(row)
+        slice_ = read_gray(row.image)
+        part = to_lungs(slice_, row)
         yield Example(slice_, CHEST, "validation slice")
         if part is not None:
             yield Example(part, CHEST, "validation slice, cut to the lungs")
@@ -135,12 +137,12 @@ def in_soft_tissue(image: ByteImage, rng: np.random.Generator) -> ByteImage:
     return np.asarray(np.clip((hounsfield - low) / width * 255.0, 0.0, 255.0), np.uint8)
 
 
-def to_lungs(row: Row) -> ByteImage | None:
+def to_lungs(image: ByteImage, row: Row) -> ByteImage | None:
     """Return a slice cut to its lungs; None where they were not drawn, or are a sliver."""
     box = None if row.lung is None else lung_box(read_gray(row.lung))
     if box is None or box[1] - box[0] < 48:
         return None
-    return np.ascontiguousarray(read_gray(row.image)[box[0] : box[1], box[2] : box[3]])
+    return np.ascontiguousarray(image[box[0] : box[1], box[2] : box[3]])
 
 
 def fit(features: NDArray[np.float32], kinds: Sequence[str], *, encoder_sha256: str) -> Head:

@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from model.decode.ct import Affine, CtVolume
 from model.decode.nifti import BETWEEN_FRAMES, DISPLAYED, Form, NiftiGrid
 from model.export.planes import planes
-from model.volume.files import SliceFiles
+from model.volume.files import STEPS, SliceFiles
 
 _SCANNER, _UNKNOWN = 1, 0
-_PROBABILITY_STEPS = 65535
 
 
 @dataclass(frozen=True)
@@ -41,13 +40,7 @@ def write_mask(files: SliceFiles, target: Target, path: Path, *, threshold: floa
 
 def write_probability(files: SliceFiles, target: Target, path: Path) -> None:
     """Write the lesion probability as .nii.gz: 0.0 ... 1.0, stored as uint16 with a slope of 1/65535."""
-    _write(
-        lambda number: np.rint(files.probability(number) * _PROBABILITY_STEPS).astype(np.uint16),
-        np.dtype(np.uint16),
-        target,
-        path,
-        slope=1.0 / _PROBABILITY_STEPS,
-    )
+    _write(files.steps, np.dtype(np.uint16), target, path, slope=1.0 / STEPS)
 
 
 def _write(

@@ -17,8 +17,10 @@ ByteImage = NDArray[np.uint8]
 FloatArray = NDArray[np.float32]
 
 GRAY, LESION, LUNG = "gray", "lesion", "lung"
-_FULL = 65535.0
-_STEPS = np.arange(_FULL + 1.0, dtype=np.float32) / np.float32(_FULL)
+STEPS = 65535
+"""What a probability of 1.0 is kept as."""
+
+_PROBABILITIES = np.arange(STEPS + 1, dtype=np.float32) / np.float32(STEPS)
 
 
 class SliceFiles:
@@ -71,9 +73,13 @@ class SliceFiles:
         """Return (H, W) uint8, the slice as displayed."""
         return np.asarray(self._load(GRAY, number), np.uint8)
 
+    def steps(self, number: int) -> NDArray[np.uint16]:
+        """Return (H, W) uint16, the lesion's probability as it is kept: STEPS = 1.0."""
+        return np.asarray(self._load(LESION, number), np.uint16)
+
     def probability(self, number: int) -> FloatArray:
         """Return (H, W) float32, the lesion's probability in 0.0 ... 1.0, to 1/65535."""
-        return (self._load(LESION, number) / np.float32(_FULL)).astype(np.float32)
+        return (self.steps(number) / np.float32(STEPS)).astype(np.float32)
 
     def lesion(self, number: int, threshold: float) -> Mask:
         """Return (H, W) bool: lesion at a threshold."""
@@ -99,7 +105,7 @@ def _in_steps(probability: FloatArray, threshold: float) -> NDArray[np.uint16]:
 
     What is measured later in the files is then what the findings of the slice count.
     """
-    steps = np.rint(probability * np.float32(_FULL))
-    cut = np.argmax(lesion_mask(_STEPS, threshold))
+    steps = np.rint(probability * np.float32(STEPS))
+    cut = np.argmax(lesion_mask(_PROBABILITIES, threshold))
     sided = np.where(lesion_mask(probability, threshold), np.maximum(steps, cut), np.minimum(steps, cut - 1))
     return np.asarray(sided, np.uint16)
