@@ -211,11 +211,16 @@ def volume_of(folder: Path, *contents: bytes, names: Sequence[str] = ()) -> CtVo
     return study.volume
 
 
+def slices_of(volume: CtVolume) -> list[CtSlice]:
+    """Return all slices of a volume, from the feet to the head."""
+    return [volume.read(number) for number in range(len(volume))]
+
+
 def values_of(volume: CtVolume) -> NDArray[np.float32]:
     """(slices, H, W) float32: all slices in order."""
-    return np.stack([ct_slice.pixels for ct_slice in volume.slices()]).astype(np.float32)
+    return np.stack([ct_slice.pixels for ct_slice in slices_of(volume)]).astype(np.float32)
 
 
 def read_all(study: Study) -> list[CtSlice]:
     """Read each slice of a study."""
-    return [study] if isinstance(study, CtSlice) else list(study.volume.slices())
+    return [study] if isinstance(study, CtSlice) else slices_of(study.volume)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,10 +113,6 @@ class CtVolume:
 
     def __len__(self) -> int:
         return self.shape[0]
-
-    def slices(self) -> Iterator[CtSlice]:
-        """Yield the slices in order; one is in memory at a time."""
-        return map(self.read, range(len(self)))
 
     @property
     def spacing_mm(self) -> tuple[float, float] | None:

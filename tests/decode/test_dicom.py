@@ -28,6 +28,7 @@ from tests.phantoms import (
     series_bytes,
     slice_bytes,
     slice_dataset,
+    slices_of,
     volume_of,
 )
 from training.data.dataset import DATA_FOLDER
@@ -38,7 +39,7 @@ SLICE = phantom()[0]
 
 
 def read_one(folder: Path, content: bytes) -> CtSlice:
-    (ct_slice,) = volume_of(folder, content).slices()
+    (ct_slice,) = slices_of(volume_of(folder, content))
     return ct_slice
 
 
@@ -55,7 +56,7 @@ def test_a_compressed_series_is_read_without_loss(name: str, tmp_path: Path) -> 
     gdcm_name, syntax = COMPRESSED[name]
     contents = [compress(content, gdcm_name) for content in series_bytes(range(2))]
     assert str(syntax).encode() in contents[0]
-    slices = list(volume_of(tmp_path, *contents).slices())
+    slices = slices_of(volume_of(tmp_path, *contents))
     np.testing.assert_array_equal([ct_slice.pixels for ct_slice in slices], phantom()[:2])
 
 

@@ -22,7 +22,7 @@ from model.segment import Segmentation
 from model.volume.files import SliceFiles
 from model.volume.findings import measure_volume
 from model.volume.segment import VolumeSegmentation
-from tests.phantoms import changed
+from tests.phantoms import changed, slices_of
 
 FloatArray = NDArray[np.float32]
 Affine = NDArray[np.float64]
@@ -173,7 +173,7 @@ def by_hand(
 def _segmentations(
     volume: CtVolume, lesion: FloatArray, lung: FloatArray | None, threshold: float
 ) -> Iterator[Segmentation]:
-    for number, ct_slice in enumerate(volume.slices()):
+    for number, ct_slice in enumerate(slices_of(volume)):
         inside = None if lung is None else lung[number]
         findings = found(ct_slice, lesion[number], inside, threshold=threshold)
         yield Segmentation(ct_slice, lesion[number], inside, findings, IDENTITY)
