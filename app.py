@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Flask
 
-from webapp import api, errors, pages, queueing, requests, results, segmenter, volumes
+from webapp import api, errors, guide, pace, pages, queueing, requests, results, segmenter, volumes
 from webapp.settings import read_settings
 
 
@@ -26,9 +26,11 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app.config["MAX_FORM_PARTS"] = requests.MAX_PARTS
     store = app.extensions[results.EXTENSION] = results.ResultStore.from_settings(settings)
     reader = app.extensions[segmenter.EXTENSION] = segmenter.Segmenter(settings)
+    app.extensions[pace.EXTENSION] = pace.Pace()
     app.extensions[queueing.EXTENSION] = queueing.make_queue(settings, store, reader)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(volumes.blueprint)
+    app.register_blueprint(guide.blueprint)
     app.register_blueprint(api.blueprint)
     errors.init_app(app)
     return app

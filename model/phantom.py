@@ -62,9 +62,9 @@ def draw_phantom(blobs: tuple[Blob, ...] = (), *, seed: int = 7) -> NDArray[np.u
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
 
 
-def phantom_png(name: str) -> bytes:
-    """Return the example phantom of that name in EXAMPLES as PNG, 8-bit gray."""
-    _, encoded = cv2.imencode(".png", draw_phantom(EXAMPLES[name]))
+def phantom_png(name: str, *, seed: int = 7) -> bytes:
+    """Return the example phantom of that name in EXAMPLES as PNG, 8-bit gray; another seed, other vessels and noise."""
+    _, encoded = cv2.imencode(".png", draw_phantom(EXAMPLES[name], seed=seed))
     return bytes(encoded)
 
 

@@ -58,10 +58,7 @@ def _handle_ours(error: errors.GroundglassError) -> Response:
     if isinstance(error, errors.WeightsError) and request.endpoint != "api.readyz":
         # Whoever uploads can do nothing about the weights; whoever runs the server asks /readyz.
         return _answer(status, "The server cannot read slices now: its network could not be loaded. Try again later.")
-    response = _answer(status, str(error))
-    if isinstance(error, errors.Busy):
-        response.headers["Retry-After"] = str(RETRY_AFTER_S)
-    return response
+    return _answer(status, str(error), retry_after_s=RETRY_AFTER_S if isinstance(error, errors.Busy) else None)
 
 
 def _handle_too_large(error: RequestEntityTooLarge) -> Response:
@@ -110,13 +107,17 @@ def _handle_unexpected(error: Exception) -> Response:
     )
 
 
-def _answer(status: HTTPStatus, sentence: str) -> Response:
+def _answer(status: HTTPStatus, sentence: str, *, retry_after_s: int | None = None) -> Response:
     """Answer as RFC 9457 problem details to a program, as a page to a browser."""
     if wants_page():
-        return make_response(render_template("error.html", status=status, sentence=sentence), status)
-    response = jsonify(title=status.phrase, status=int(status), detail=sentence)
-    response.status_code = int(status)
-    response.content_type = "application/problem+json"
+        page = render_template("error.html", status=status, sentence=sentence, retry_after_s=retry_after_s)
+        response = make_response(page, status)
+    else:
+        response = jsonify(title=status.phrase, status=int(status), detail=sentence)
+        response.status_code = int(status)
+        response.content_type = "application/problem+json"
+    if retry_after_s is not None:
+        response.headers["Retry-After"] = str(retry_after_s)
     return response
 
 

@@ -8,19 +8,28 @@ from flask import Blueprint, Response, abort, make_response, redirect, render_te
 from werkzeug.wrappers import Response as BaseResponse
 
 from model.decode.picture import FORMATS, MAX_MEGAPIXELS
+from model.errors import InvalidOption
 from model.export.names import NOTICE
+from model.phantom import phantom_png
 from model.segment import segment
 from webapp import words
 from webapp.errors import wants_page
+from webapp.pace import current_pace
 from webapp.queueing import current_queue
-from webapp.requests import current_settings, read_order, read_upload
+from webapp.requests import MAX_PICTURES, Upload, current_settings, read_order, read_threshold, read_upload
 from webapp.results import current_results, private
-from webapp.segmenter import current_engine
+from webapp.segmenter import current_engine, current_segmenter
 from webapp.status import FAILED
 from webapp.volumes import error_of, progress_page, volume_page
 from webapp.work import picture_result
 
 blueprint = Blueprint("pages", __name__)
+
+PHANTOMS = {"none": "no lesion", "one": "one lesion", "many": "many"}
+"""Drawn slices to try, by their names in `model.phantom.EXAMPLES`, and what the buttons call them."""
+
+# With these vessels and this noise, the shipped network finds as many lesions as are drawn.
+_PHANTOM_SEED = 5
 
 
 @blueprint.app_context_processor
@@ -33,21 +42,50 @@ def _every_page() -> dict[str, object]:
 @blueprint.get("/")
 def form() -> str:
     """Show the upload form."""
-    return render_template("form.html", formats=FORMATS, max_megapixels=MAX_MEGAPIXELS)
+    return render_template(
+        "form.html",
+        formats=FORMATS,
+        max_megapixels=MAX_MEGAPIXELS,
+        max_pictures=MAX_PICTURES,
+        phantoms=PHANTOMS,
+        pace=current_pace().seconds(quality=False),
+        pace_quality=current_pace().seconds(quality=True),
+        offline=current_segmenter().is_offline(),
+    )
 
 
 @blueprint.post("/upload")
 @blueprint.post("/")
 def upload() -> BaseResponse:
-    """Segment the chosen slice, or queue the chosen volume, and lead to the result."""
-    chosen = read_upload(request)
-    order = read_order(request, chosen)
-    if chosen.is_picture:
-        segmentation = segment(chosen.read(), current_engine(), threshold=order.threshold, quality=order.quality)
-        result_id = current_results().save(*picture_result(segmentation, order.shown_name))
+    """Segment the chosen slice or phantom, or queue the chosen volume, and lead to the result."""
+    if "phantom" in request.form:
+        result_id = _read_phantom(request.form["phantom"])
     else:
-        result_id = current_queue().submit(order, chosen.save)
+        result_id = _read_or_queue(read_upload(request))
     return redirect(url_for("pages.result", result_id=result_id), HTTPStatus.SEE_OTHER)
+
+
+def _read_phantom(name: str) -> str:
+    """Segment one of PHANTOMS; return the id of its result."""
+    if name not in PHANTOMS:
+        raise InvalidOption(f"There is no phantom {name[:20]!r}. Known are {', '.join(PHANTOMS)}.")
+    shown_name = f"Phantom: {PHANTOMS[name]}"
+    return _read_picture(phantom_png(name, seed=_PHANTOM_SEED), shown_name, read_threshold(request), quality=False)
+
+
+def _read_or_queue(chosen: Upload) -> str:
+    """Segment a picture, or queue anything longer; return the id of its result."""
+    order = read_order(request, chosen)
+    if not chosen.is_picture:
+        return current_queue().submit(order, chosen.save)
+    return _read_picture(chosen.read(), order.shown_name, order.threshold, quality=order.quality)
+
+
+def _read_picture(data: bytes, shown_name: str, threshold: float, *, quality: bool) -> str:
+    engine = current_engine()
+    with current_pace().timing(quality=quality):
+        segmentation = segment(data, engine, threshold=threshold, quality=quality)
+    return current_results().save(*picture_result(segmentation, shown_name))
 
 
 @blueprint.get("/results/<result_id>")

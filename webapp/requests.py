@@ -29,6 +29,9 @@ _LONGEST_NAME = 80
 MAX_PARTS = 5_000
 """Most files and fields in one upload: a series has a thousand slices at the most."""
 
+MAX_PICTURES = 20
+"""Most pictures that are read in one upload: so many are read in half a minute, in quality mode in two."""
+
 _IN_MEMORY_BYTES = 8_000_000
 
 

@@ -22,6 +22,7 @@ class Segmenter:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._engine: Engine | None = None
+        self._has_failed = False
         self._lock = threading.Lock()
 
     def engine(self) -> Engine:
@@ -33,8 +34,20 @@ class Segmenter:
         """
         with self._lock:
             if self._engine is None:
+                self._has_failed = True
                 self._engine = load_engine(self._settings.weights, threads=self._settings.threads)
+                self._has_failed = False
             return self._engine
+
+    def is_offline(self) -> bool:
+        """Whether the weights could not be loaded, and cannot now either; where nobody tried yet, nobody does."""
+        if not self._has_failed:
+            return False
+        try:
+            self.engine()
+        except WeightsError:
+            return True
+        return False
 
     def warm_up(self) -> None:
         """Load the engine now if that is possible; a failure is logged and told by /readyz."""
@@ -46,5 +59,10 @@ class Segmenter:
 
 def current_engine() -> Engine:
     """Return the engine of the current app; raises as `Segmenter.engine`."""
+    return current_segmenter().engine()
+
+
+def current_segmenter() -> Segmenter:
+    """Return the segmenter of the current app."""
     segmenter: Segmenter = current_app.extensions[EXTENSION]
-    return segmenter.engine()
+    return segmenter

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 from app import create_app
 from model.phantom import phantom_png
 from tests.webapp.forms import BROWSER, post_file, upload
+from webapp.pages import PHANTOMS
 
 
 def read_png(png: bytes) -> np.ndarray:
@@ -36,6 +38,48 @@ def test_the_limit_on_the_form_is_the_setting() -> None:
 def test_the_form_says_that_the_report_names_the_file_with_the_patient(client: FlaskClient) -> None:
     page = client.get("/").text
     assert "Names in the PDF report: the patient's, where the series has one, and the file's." in page
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("none", "No lesion found at this threshold."),
+        ("one", "of the visible lung in 1 place."),
+        ("many", "of the visible lung in 5 places."),
+    ],
+)
+def test_a_phantom_is_read_without_a_file(client: FlaskClient, name: str, sentence: str) -> None:
+    response = client.post("/upload", data={"phantom": name}, headers=BROWSER)
+    assert response.status_code == 303
+    page = client.get(response.headers["Location"]).text
+    assert sentence in page
+    assert f"Phantom: {PHANTOMS[name]}" in page
+
+
+def test_an_unknown_phantom_is_refused(client: FlaskClient) -> None:
+    response = client.post("/upload", data={"phantom": "cat"}, headers=BROWSER)
+    assert response.status_code == 400
+    assert "no phantom &#39;cat&#39;. Known are none, one, many." in response.text
+
+
+def test_the_form_tells_how_long_slices_took_lately(app: Flask) -> None:
+    assert 'data-seconds="" data-seconds-quality=""' in app.test_client().get("/").text
+    app.extensions["groundglass-pace"].add(1.25, quality=False)
+    app.extensions["groundglass-pace"].add(5.0, quality=True)
+    assert 'data-seconds="1.2" data-seconds-quality="5.0"' in app.test_client().get("/").text
+
+
+def test_the_form_says_so_before_an_upload_that_the_network_cannot_be_loaded(tmp_path: Path, phantom: bytes) -> None:
+    app = create_app({"weights": tmp_path / "missing.xml", "results": tmp_path / "results"})
+    app.extensions["groundglass-segmenter"].warm_up()
+    page = app.test_client().get("/").text
+    assert "cannot read slices now" in page
+    assert page.count(" disabled>") == 5
+
+
+def test_the_form_does_not_load_the_network(tmp_path: Path) -> None:
+    app = create_app({"weights": tmp_path / "missing.xml"})
+    assert "cannot read slices now" not in app.test_client().get("/").text
 
 
 @pytest.mark.parametrize("address", ["/", "/upload"])
@@ -85,7 +129,7 @@ def test_pictures_are_shown_and_downloaded(client: FlaskClient, phantom: bytes, 
 
 
 def test_every_link_of_the_result_page_works(client: FlaskClient, phantom: bytes) -> None:
-    links = re.findall(r'(?:href|src)="([^"]+)"', client.get(upload(client, phantom)).text)
+    links = re.findall(r'(?:href|src)="(/[^"]+)"', client.get(upload(client, phantom)).text)
     assert len(links) > 6
     for link in links:
         with client.get(link.replace("&amp;", "&")) as response:
