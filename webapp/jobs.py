@@ -30,6 +30,7 @@ class Order:
     quality: bool
     as_picture: bool
     patient: bool  # whether the report names the patient and the file
+    each_picture: bool = False  # whether each file is a picture, to be read by itself
 
 
 class JobStore:

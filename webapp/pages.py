@@ -14,9 +14,10 @@ from model.phantom import phantom_png
 from model.segment import segment
 from webapp import words
 from webapp.errors import wants_page
+from webapp.jobs import Order
 from webapp.pace import current_pace
 from webapp.queueing import current_queue
-from webapp.requests import MAX_PICTURES, Upload, current_settings, read_order, read_threshold, read_upload
+from webapp.requests import MAX_PICTURES, Upload, current_settings, read_order, read_upload
 from webapp.results import current_results, private
 from webapp.segmenter import current_engine, current_segmenter
 from webapp.status import FAILED
@@ -61,7 +62,7 @@ def upload() -> BaseResponse:
     if "phantom" in request.form:
         result_id = _read_phantom(request.form["phantom"])
     else:
-        result_id = _read_or_queue(read_upload(request))
+        result_id = _read_or_queue(read_upload(request, several_pictures=True))
     return redirect(url_for("pages.result", result_id=result_id), HTTPStatus.SEE_OTHER)
 
 
@@ -69,23 +70,30 @@ def _read_phantom(name: str) -> str:
     """Segment one of PHANTOMS; return the id of its result."""
     if name not in PHANTOMS:
         raise InvalidOption(f"There is no phantom {name[:20]!r}. Known are {', '.join(PHANTOMS)}.")
-    shown_name = f"Phantom: {PHANTOMS[name]}"
-    return _read_picture(phantom_png(name, seed=_PHANTOM_SEED), shown_name, read_threshold(request), quality=False)
+    order = Order(
+        shown_name=f"Phantom: {PHANTOMS[name]}",
+        names=(),
+        threshold=current_settings().threshold,
+        quality=False,
+        as_picture=False,
+        patient=False,
+    )
+    return _read_picture(phantom_png(name, seed=_PHANTOM_SEED), order)
 
 
 def _read_or_queue(chosen: Upload) -> str:
     """Segment a picture, or queue anything longer; return the id of its result."""
-    order = read_order(request, chosen)
+    order = read_order(request, chosen, each_picture=chosen.is_several_pictures)
     if not chosen.is_picture:
         return current_queue().submit(order, chosen.save)
-    return _read_picture(chosen.read(), order.shown_name, order.threshold, quality=order.quality)
+    return _read_picture(chosen.read(), order)
 
 
-def _read_picture(data: bytes, shown_name: str, threshold: float, *, quality: bool) -> str:
+def _read_picture(data: bytes, order: Order) -> str:
     engine = current_engine()
-    with current_pace().timing(quality=quality):
-        segmentation = segment(data, engine, threshold=threshold, quality=quality)
-    return current_results().save(*picture_result(segmentation, shown_name))
+    with current_pace().timing(quality=order.quality):
+        segmentation = segment(data, engine, threshold=order.threshold, quality=order.quality)
+    return current_results().save(*picture_result(segmentation, order.shown_name))
 
 
 @blueprint.get("/results/<result_id>")
@@ -98,6 +106,8 @@ def _result(result_id: str) -> Response:
     details = current_results().details(result_id)
     if details is not None and "slices" in details:
         return volume_page(result_id, details)
+    if details is not None and "pictures" in details:
+        return make_response(render_template("pictures.html", **details))
     if details is not None:
         return make_response(render_template("result.html", result_id=result_id, **details))
     status = current_queue().store.status(result_id)

@@ -15,7 +15,8 @@ from gunicorn.http.errors import ParseException
 from werkzeug.datastructures import FileStorage
 
 from model.decode.kinds import DICOM, HEAD_BYTES, PICTURE, UNKNOWN, ZIP, SourceFile, kind_of
-from model.decode.picture import MAX_FILE_MB, several_pictures, several_zips
+from model.decode.picture import MAX_FILE_MB, several_zips
+from model.decode.picture import several_pictures as too_many_pictures
 from model.errors import BrokenUpload, InvalidOption, MissingFile, TooLarge
 from model.threshold import parse_threshold
 from webapp.jobs import Order, upload_names
@@ -72,6 +73,11 @@ class Upload:
         """Whether it is one DICOM file."""
         return len(self.files) == 1 and self.kinds == {DICOM}
 
+    @property
+    def is_several_pictures(self) -> bool:
+        """Whether there are several files, at least one of them a picture, and the others nothing that is known."""
+        return len(self.files) > 1 and PICTURE in self.kinds <= {PICTURE, UNKNOWN}
+
     @cached_property
     def kinds(self) -> set[str]:
         """What the files are, by their first bytes."""
@@ -110,14 +116,17 @@ def current_settings() -> Settings:
     return settings
 
 
-def read_upload(request: Request) -> Upload:
+def read_upload(request: Request, *, several_pictures: bool = False) -> Upload:
     """Return the files in the multipart field "file".
+
+    several_pictures : whether up to MAX_PICTURES are taken at once.
 
     Raises
     ------
     MissingFile : no such field, or no file was chosen.
     BrokenUpload : the request ended early or is no proper form.
-    NotAnImage : there are several files, all of them pictures, or all of them zip files.
+    NotAnImage : there are several files, all of them zip files, or all of them pictures where only one is taken.
+    TooLarge : there are more than MAX_PICTURES pictures.
     """
     try:
         files = [file for file in request.files.getlist(FIELD) if file.filename]
@@ -131,8 +140,10 @@ def read_upload(request: Request) -> Upload:
             "its name in UTF-8."
         )
     upload = Upload(tuple(files), tuple(_shown_name(file.filename or "") for file in files))
-    if len(files) > 1 and upload.kinds == {PICTURE}:
-        raise several_pictures(len(files))
+    if len(files) > 1 and upload.kinds == {PICTURE} and not several_pictures:
+        raise too_many_pictures(len(files))
+    if several_pictures and upload.is_several_pictures and len(files) > MAX_PICTURES:
+        raise TooLarge(f"{len(files)} pictures were sent; up to {MAX_PICTURES} are read at once. Send fewer at a time.")
     if len(files) > 1 and upload.kinds == {ZIP}:
         raise several_zips(len(files))
     return upload
@@ -177,8 +188,10 @@ def read_number(request: Request, name: str, *, least: int, most: int, otherwise
     return min(max(int(text), least), most) if text.isdecimal() and len(text) < 10 else otherwise
 
 
-def read_order(request: Request, upload: Upload) -> Order:
+def read_order(request: Request, upload: Upload, *, each_picture: bool = False) -> Order:
     """Return how the files of an upload are to be read, by the options of the form or the address.
+
+    each_picture : whether several pictures are each read by themselves.
 
     Raises
     ------
@@ -191,6 +204,7 @@ def read_order(request: Request, upload: Upload) -> Order:
         quality=read_switch(request, "quality"),
         as_picture=read_switch(request, "picture"),
         patient=read_switch(request, "patient"),
+        each_picture=each_picture,
     )
 
 

@@ -128,6 +128,16 @@ def describe(result_id: str, status: Status) -> dict[str, Any]:
         answer["measurements"] = {name: details[name] for name in ("volume", "slices", "model", "quality", "notes")}
         answer["files"] = {name: url_for("volumes.file", result_id=result_id, name=name) for name in details["files"]}
         answer["notice"] = NOTICE
+    elif details is not None and "pictures" in details:
+        answer["pictures"] = [
+            {
+                "name": picture["name"],
+                "sentence": picture["sentence"],
+                "page": url_for("pages.result", result_id=picture["result_id"]),
+            }
+            for picture in details["pictures"]
+        ]
+        answer |= {"left": details["left"], "notice": NOTICE}
     elif details is not None:
         # The files turned out to hold one picture.
         answer |= slice_answer(details)

@@ -51,6 +51,20 @@ def summary(measurements: dict[str, float | int | None]) -> str:
     return f"Lesions cover {percent(share)} of the visible lung in {places}."
 
 
+def pictures_summary(pictures: Sequence[Mapping[str, Any]]) -> str:
+    """Return what was found in several pictures, each read by itself.
+
+    >>> pictures_summary([{"lesion_count": 2}, {"lesion_count": 0}]), pictures_summary([{"lesion_count": 0}])
+    ('Lesions were found in 1 of 2 pictures.', 'No lesion was found in 1 picture.')
+    """
+    if not pictures:
+        return "None of the files could be read."
+    found, several = sum(bool(picture["lesion_count"]) for picture in pictures), f"{len(pictures)} pictures"
+    if not found:
+        return f"No lesion was found in {'1 picture' if len(pictures) == 1 else several}."
+    return f"Lesions were found in {found} of {several if len(pictures) > 1 else '1 picture'}."
+
+
 def slice_summary(row: Mapping[str, Any]) -> str:
     """Return what one slice of a volume shows, and where other viewers have it.
 

@@ -10,7 +10,7 @@ from model.decode.ct import CtSlice
 from model.decode.kinds import SourceFile
 from model.decode.study import VolumeStudy, open_study
 from model.engine import Engine
-from model.errors import GroundglassError, StorageError
+from model.errors import GroundglassError, NotAnImage, StorageError
 from model.export.folder import with_file_notes, write_all
 from model.export.lines import lines, spacing, summary
 from model.export.pdf import made_on, today
@@ -20,6 +20,7 @@ from model.segment import Segmentation, segment_slice
 from model.volume.segment import segment_volume
 from webapp.attempt import Attempt, Lost, Stopped
 from webapp.jobs import FILES, SLICES, Order, read_order, upload_names
+from webapp.pictures import read_pictures
 from webapp.results import write_result
 from webapp.status import UPLOAD
 
@@ -73,11 +74,28 @@ def _told(error: Exception) -> tuple[str, str]:
 def _read(attempt: Attempt, engine: Engine) -> None:
     order = read_order(attempt.folder)
     attempt.made.mkdir(parents=True)
-    study = open_study(_sources(attempt.folder, order), attempt.scratch, as_picture=order.as_picture)
+    sources = _sources(attempt.folder, order)
+    if order.each_picture:
+        read_pictures(
+            sources, order.shown_name, attempt, lambda source, scratch: _read_alone(source, scratch, order, engine)
+        )
+        return
+    study = open_study(sources, attempt.scratch, as_picture=order.as_picture)
     if isinstance(study, CtSlice):
         _read_picture(study, order, attempt, engine)
     else:
         _read_volume(study, order, attempt, engine)
+
+
+def _read_alone(
+    source: SourceFile, scratch: Path, order: Order, engine: Engine
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Read one of several pictures."""
+    ct_slice = open_study([source], scratch, as_picture=False)
+    if not isinstance(ct_slice, CtSlice):
+        raise NotAnImage("This is a volume. Send it alone.")
+    segmentation = segment_slice(ct_slice, engine, threshold=order.threshold, quality=order.quality)
+    return picture_result(segmentation, source.name)
 
 
 def _sources(folder: Path, order: Order) -> list[SourceFile]:

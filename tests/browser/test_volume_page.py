@@ -64,7 +64,7 @@ WAYS: dict[str, tuple[Callable[[Page], None], int]] = {
 
 
 def test_the_progress_page_leads_to_the_result(result: Result) -> None:
-    assert result.headings[0] in ("Waiting to be read", "Reading the volume")
+    assert result.headings[0] in ("Waiting to be read", "Reading the slices")
     assert result.headings[1].startswith("Lesions take ")
     assert re.search(r"/results/[0-9a-f]{32}$", result.address)
 
