@@ -13,6 +13,7 @@ GroundglassError
 │   └── InvalidOption        a threshold or output that does not exist
 ├── StorageError             the result cannot be kept
 ├── Busy                     more is being read already than can be read at once
+├── Unexplained              nothing was called that could be explained, or the network does not allow it
 └── WeightsError             the model file is missing, damaged or does not fit
 
 The sentence says what is wrong, with the value, and what to do. HTTP is none of this module's business.
@@ -71,6 +72,10 @@ class StorageError(GroundglassError):
 
 class Busy(GroundglassError):
     """More is being read already than can be read at once."""
+
+
+class Unexplained(GroundglassError):
+    """Nothing was called that could be explained, or the network does not allow it."""
 
 
 class WeightsError(GroundglassError):

@@ -95,7 +95,7 @@ def overlay(
     if bar and min(gray.shape) >= MIN_SIDE_FOR_BAR_PX:
         _draw_bar(image, mask, threshold)
     # Heat goes on last, so that neither the bar nor the outline hides a part of a lesion.
-    _draw_outline(image, mask)
+    draw_outline(image, mask)
     image[mask] = _heat(gray[mask], probability[mask])
     return image
 
@@ -114,7 +114,7 @@ def _colour_table() -> NDArray[np.float32]:
     return np.asarray(255.0 * rgba[:, :3], np.float32)
 
 
-def _draw_outline(image: RgbImage, mask: Mask) -> None:
+def draw_outline(image: RgbImage, mask: Mask) -> None:
     """Draw a light line with a dark rim around a mask, into an RGB picture, so that it shows on any gray."""
     width = max(1, round(max(mask.shape) / 512))
     # Two pixels out at the least: the rim lies between heat and line.

@@ -2,6 +2,8 @@
 
 python -m training.explain --weights model/weights/NAME.weights.h5 --image slice.png --out map.png
 
+The gradient is TensorFlow's here, for weights that are not exported; `model.explain` has the same for the served form.
+
 Vinogradova et al., Towards Interpretable Semantic Segmentation via Gradient-weighted Class Activation Mapping,
 AAAI 2020.
 Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS 2018.
@@ -19,10 +21,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from model.explain.draw import draw_map
+from model.explain.seg_grad_cam import fit_to_picture, weigh
 from model.findings import Mask, lesion_mask
 from model.network import build_network, load_network
-from model.overlay import COLOUR_MAP
-from model.preprocess import placement, preprocess, resize
+from model.preprocess import preprocess
 from training.commands import sentences
 from training.commands import threshold as read_threshold
 from training.data.dataset import read_gray
@@ -39,8 +42,8 @@ LAYER = "decoder_stage1b_relu"
 def explain(network: keras.Model, network_input: FloatArray, mask: Mask, *, layer: str = LAYER) -> FloatArray:
     """Return the Seg-Grad-CAM map of the lesion channel.
 
-    The logits of the lesion inside `mask` are added up. The mean gradient of that sum by each activation map of `layer`
-    is the map's weight; the weighted sum of the maps, negative parts cut off, is the answer.
+    The logits of the lesion inside `mask` are added up; of the gradient of that sum by the activations of `layer`,
+    `model.explain.seg_grad_cam.weigh` makes the map.
 
     Parameters
     ----------
@@ -60,11 +63,7 @@ def explain(network: keras.Model, network_input: FloatArray, mask: Mask, *, laye
     if not mask.any():
         raise ValueError("mask is empty: there is no lesion to explain, choose another slice or a lower threshold")
     activations, gradient = _gradient(network, network_input, mask, layer)
-    weights = gradient.mean(axis=(0, 1))  # (channels,)
-    raw = np.maximum((activations * weights).sum(axis=-1), 0.0)
-    highest = float(raw.max())
-    unit = (raw / highest if highest > 0.0 else raw).astype(np.float32)
-    return np.clip(resize(unit, (network_input.shape[0], network_input.shape[1])), 0.0, 1.0)
+    return weigh(activations, gradient, network_input.shape[0])
 
 
 def _gradient(
@@ -139,22 +138,8 @@ def explain_picture(network: keras.Model, image: NDArray[np.uint8], *, threshold
     size = int(network.input_shape[1])
     network_input = preprocess(image, size=size)
     answer = network.predict_on_batch(network_input[np.newaxis])[0]
-    return fit_to_picture(explain(network, network_input, lesion_mask(answer[..., 0], threshold), layer=layer), image)
-
-
-def fit_to_picture(found: FloatArray, image: NDArray[np.uint8]) -> FloatArray:
-    """Bring a map, (size, size) float32, to the height and width of the picture that it is of, (H, W) uint8."""
-    shape = (image.shape[0], image.shape[1])
-    return resize(np.ascontiguousarray(found[placement(shape, found.shape[0]).window]), shape)
-
-
-def draw_map(image: NDArray[np.uint8], found: FloatArray) -> NDArray[np.uint8]:
-    """Return (H, W, 3) uint8, RGB: the picture, (H, W) uint8, with its map, (H, W) float32, half over it."""
-    import matplotlib  # As above.
-
-    colours = 255.0 * matplotlib.colormaps[COLOUR_MAP](found)[..., :3]
-    alpha = 0.6 * found[..., np.newaxis]
-    return np.rint((1.0 - alpha) * image[..., np.newaxis] + alpha * colours).astype(np.uint8)
+    found = explain(network, network_input, lesion_mask(answer[..., 0], threshold), layer=layer)
+    return fit_to_picture(found, (image.shape[0], image.shape[1]))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

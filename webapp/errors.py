@@ -23,6 +23,7 @@ STATUS: dict[type[errors.GroundglassError], HTTPStatus] = {
     errors.DamagedImage: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotCt: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooSmall: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.Unexplained: HTTPStatus.CONFLICT,
     errors.StorageError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Busy: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.WeightsError: HTTPStatus.SERVICE_UNAVAILABLE,

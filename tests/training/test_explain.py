@@ -12,7 +12,7 @@ from model.network import build_network, load_network
 from tests.training.drawn import draw_sample, write_data, write_png
 from training import explain as explanation
 from training.data.dataset import read_manifest, read_sample
-from training.explain import LAYER, FloatArray, draw_map, explain, explain_picture, likeness, main, randomise
+from training.explain import LAYER, FloatArray, explain, explain_picture, likeness, main, randomise
 from training.measures.sanity import Look, check_explanations, compare_maps, keras_weights_of, sum_up
 
 SIZE = 64
@@ -118,17 +118,6 @@ def test_a_picture_gets_its_map_in_its_own_shape(network: keras.Model) -> None:
     assert found.shape == wide.shape
     assert found[15, 40] > 0.9
     assert found[30, 80] == 0.0
-
-
-def test_the_map_lies_over_the_picture() -> None:
-    image = np.full((4, 5), 100, np.uint8)
-    found = np.zeros((4, 5), np.float32)
-    found[1, 2] = 1.0
-    drawn = draw_map(image, found)
-    assert drawn.shape == (4, 5, 3)
-    assert drawn.dtype == np.uint8
-    assert drawn[0, 0].tolist() == [100, 100, 100]
-    assert drawn[1, 2].tolist() != [100, 100, 100]
 
 
 def test_the_command_writes_a_picture(network: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,11 @@ import keras
 import numpy as np
 
 from model.engine import KERAS_SUFFIXES
+from model.explain.seg_grad_cam import fit_to_picture
 from model.findings import Mask, lesion_mask
 from model.preprocess import preprocess
 from training.data.dataset import Row, read_sample
-from training.explain import LAYER, FloatArray, explain, fit_to_picture, likeness, randomise
+from training.explain import LAYER, FloatArray, explain, likeness, randomise
 
 SLICES = 24
 """How many slices are looked at."""
@@ -88,7 +89,8 @@ def check_explanations(
         trained, other = explain(network, network_input, mask), explain(stranger, network_input, mask)
         looks.append(compare_maps(trained, other, mask))
         if len(kept) < keep:
-            kept.append(MapPair(row, fit_to_picture(trained, image), fit_to_picture(other, image)))
+            shape = (image.shape[0], image.shape[1])
+            kept.append(MapPair(row, fit_to_picture(trained, shape), fit_to_picture(other, shape)))
     return sum_up(looks), kept
 
 

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model.explain.draw import draw_map
 from model.overlay import overlay
 from model.preprocess import resize
 from training.data.dataset import read_sample
-from training.explain import draw_map
 from training.learning.networks import Reader
 from training.measures.results import SliceResult
 from training.measures.sanity import MapPair

@@ -1,0 +1,1 @@
+"""Which parts of a slice made the network call a lesion."""
