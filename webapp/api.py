@@ -15,13 +15,13 @@ from flask import Blueprint, Response, jsonify, make_response, request, url_for
 
 from model.decode.ct import CtSlice
 from model.decode.study import open_study
-from model.errors import InvalidOption, StorageError
+from model.errors import StorageError
 from model.export.names import MASK, MONTAGE, PROBABILITY
 from model.overlay import PICTURES, render_pictures
 from model.segment import Segmentation, segment, segment_slice
 from webapp.jobs import Order
 from webapp.queueing import current_queue
-from webapp.requests import SWITCHES, Upload, read_order, read_switch, read_upload
+from webapp.requests import Upload, order_of, read_predict_options, read_upload
 from webapp.results import current_results, private
 from webapp.segmenter import current_engine
 from webapp.status import DONE, FAILED, Status
@@ -29,8 +29,6 @@ from webapp.volumes import describe, error_of, file, slice_answer
 from webapp.work import slice_details
 
 blueprint = Blueprint("api", __name__)
-
-OPTIONS = ("output", "threshold", *SWITCHES)
 
 FILE_OF_OUTPUT = {"overlay": MONTAGE, "mask": MASK, "probability": PROBABILITY}
 """What a volume answers with where a slice answers with a picture."""
@@ -53,14 +51,14 @@ def predict() -> Response:
     A slice answers with a PNG or, as asked, with JSON. A volume answers 202 and the address of its job; with ?wait=1
     with its montage (overlay), mask or probability as NIfTI, or JSON.
     """
-    _refuse_unknown_options()
     upload = read_upload(request)
-    output, order, wait = _wanted_output(), read_order(request, upload), read_switch(request, "wait")
+    options = read_predict_options(request)
+    order = order_of(upload, options)
     segmentation = _read_slice(upload, order)
     if segmentation is not None:
-        response = _read(segmentation, output)
+        response = _read(segmentation, options.output)
     else:
-        response = _queue(upload, order, output, wait=wait)
+        response = _queue(upload, order, options.output, wait=options.wait)
     return private(response)
 
 
@@ -136,30 +134,6 @@ def _result(result_id: str, status: Status, output: str) -> Response:
     if output == "json":
         return make_response(describe(result_id, status))
     return file(result_id, FILE_OF_OUTPUT[output])
-
-
-def _refuse_unknown_options() -> None:
-    """Raise InvalidOption where the address has an option that does not exist: mistyped, it would not be missed."""
-    unknown = sorted(set(request.args) - set(OPTIONS))
-    if unknown:
-        raise InvalidOption(f"There is no option {unknown[0][:20]!r}. Known are {', '.join(OPTIONS)}.")
-
-
-def _wanted_output() -> str:
-    """Return overlay, mask, probability or json: the option "output" goes before the Accept header.
-
-    Raises
-    ------
-    InvalidOption : there is no such output.
-    """
-    known = (*PICTURES, "json")
-    output = request.values.get("output", "")
-    if output and output not in known:
-        raise InvalidOption(f"There is no output {output[:20]!r}. Choose one of {', '.join(known)}.")
-    if output:
-        return output
-    best = request.accept_mimetypes.best_match(["image/png", "application/json"], default="image/png")
-    return "json" if best == "application/json" else "overlay"
 
 
 def _as_png(png: bytes) -> Response:

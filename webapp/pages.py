@@ -17,7 +17,7 @@ from webapp.errors import wants_page
 from webapp.jobs import Order
 from webapp.pace import current_pace
 from webapp.queueing import current_queue
-from webapp.requests import MAX_PICTURES, Upload, current_settings, read_order, read_upload
+from webapp.requests import MAX_PICTURES, Upload, current_settings, order_of, read_form_options, read_upload
 from webapp.results import current_results, private
 from webapp.segmenter import current_engine, current_segmenter
 from webapp.status import FAILED
@@ -83,7 +83,7 @@ def _read_phantom(name: str) -> str:
 
 def _read_or_queue(chosen: Upload) -> str:
     """Segment a picture, or queue anything longer; return the id of its result."""
-    order = read_order(request, chosen, each_picture=chosen.is_several_pictures)
+    order = order_of(chosen, read_form_options(request), each_picture=chosen.is_several_pictures)
     if not chosen.is_picture:
         return current_queue().submit(order, chosen.save)
     return _read_picture(chosen.read(), order)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -17,9 +18,9 @@ from werkzeug.datastructures import FileStorage
 from model.decode.kinds import DICOM, HEAD_BYTES, PICTURE, UNKNOWN, ZIP, SourceFile, kind_of
 from model.decode.picture import MAX_FILE_MB, several_zips
 from model.decode.picture import several_pictures as too_many_pictures
-from model.errors import BrokenUpload, InvalidOption, MissingFile, TooLarge
-from model.threshold import parse_threshold
+from model.errors import BrokenUpload, MissingFile, TooLarge
 from webapp.jobs import Order, upload_names
+from webapp.options import PredictOptions, ReadingOptions
 from webapp.settings import Settings
 
 FIELD = "file"
@@ -149,61 +150,53 @@ def read_upload(request: Request, *, several_pictures: bool = False) -> Upload:
     return upload
 
 
-def read_threshold(request: Request) -> float:
-    """Return the option "threshold" of the form or the address, or the default.
-
-    Raises
-    ------
-    InvalidOption : it is no number above 0 and below 1.
-    """
-    text = request.values.get("threshold", "")
-    return parse_threshold(text) if text else current_settings().threshold
-
-
-SWITCHES = {
-    "quality": "four looks, slower",
-    "picture": "a DICOM file is read as a plain picture",
-    "patient": "the report names the patient and the file",
-    "wait": "the answer waits until a volume is read",
-}
-"""Options that can be 1 or 0, and what 1 means."""
-
-
-def read_switch(request: Request, name: str) -> bool:
-    """Return whether one of SWITCHES is 1, in the form or the address.
-
-    Raises
-    ------
-    InvalidOption : it is neither 1 nor 0.
-    """
-    text = request.values.get(name, "") or "0"
-    if text not in ("0", "1"):
-        raise InvalidOption(f"The option {name} is {text[:20]!r}; it can be 1 ({SWITCHES[name]}) or 0.")
-    return text == "1"
-
-
 def read_number(request: Request, name: str, *, least: int, most: int, otherwise: int) -> int:
     """Return a whole number of the address, brought into its range; `otherwise` where it is none."""
     text = request.args.get(name, "")
     return min(max(int(text), least), most) if text.isdecimal() and len(text) < 10 else otherwise
 
 
-def read_order(request: Request, upload: Upload, *, each_picture: bool = False) -> Order:
-    """Return how the files of an upload are to be read, by the options of the form or the address.
-
-    each_picture : whether several pictures are each read by themselves.
+def read_form_options(request: Request) -> ReadingOptions:
+    """Return the options of the page's form; a field that was left empty is not given.
 
     Raises
     ------
-    InvalidOption : see `read_threshold` and `read_switch`.
+    InvalidOption : see `webapp.options`.
+    """
+    given = {name: text for name in ReadingOptions.model_fields if (text := request.values.get(name, ""))}
+    return ReadingOptions.model_validate(_with_defaults(given))
+
+
+def read_predict_options(request: Request) -> PredictOptions:
+    """Return the options of the address, or else of the form, of a program's request.
+
+    Raises
+    ------
+    InvalidOption : see `webapp.options`; an option that does not exist is refused as well.
+    """
+    best = request.accept_mimetypes.best_match(["image/png", "application/json"], default="image/png")
+    by_accept = "json" if best == "application/json" else "overlay"
+    given = {name: text for name, text in request.values.items() if name != FIELD}
+    return PredictOptions.model_validate(_with_defaults(given) | {"output": given.get("output", by_accept)})
+
+
+def _with_defaults(given: Mapping[str, str]) -> dict[str, str]:
+    """Add what the settings say of options that were not given."""
+    return {"threshold": str(current_settings().threshold), **given}
+
+
+def order_of(upload: Upload, options: ReadingOptions, *, each_picture: bool = False) -> Order:
+    """Return how the files of an upload are to be read.
+
+    each_picture : whether several pictures are each read by themselves.
     """
     return Order(
         shown_name=upload.shown_name,
         names=upload.names,
-        threshold=read_threshold(request),
-        quality=read_switch(request, "quality"),
-        as_picture=read_switch(request, "picture"),
-        patient=read_switch(request, "patient"),
+        threshold=options.threshold,
+        quality=options.quality,
+        as_picture=options.picture,
+        patient=options.patient,
         each_picture=each_picture,
     )
 

@@ -134,7 +134,7 @@ def test_an_unknown_output_names_the_known_ones(client: FlaskClient) -> None:
 def test_a_mistyped_option_is_refused(client: FlaskClient) -> None:
     response = post_file(client, "/predict?thresold=0.4", GOOD)
     assert response.status_code == 400
-    assert "There is no option 'thresold'. Known are output, threshold, quality, " in response.get_json()["detail"]
+    assert "There is no option 'thresold'. Known are threshold, quality, " in response.get_json()["detail"]
 
 
 def test_a_result_that_cannot_be_kept_is_a_sentence(tmp_path: Path, phantom: bytes) -> None:
