@@ -1,4 +1,4 @@
-"""The app factory: settings, segmenter, results, blueprints, error handlers; nothing else."""
+"""The app factory: settings, segmenter, results, doors, blueprints, error handlers; nothing else."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from flask import Flask
 
 from webapp import api, errors, guide, pace, pages, queueing, requests, results, segmenter, volumes
+from webapp.doors import install
 from webapp.settings import read_settings
 
 
@@ -17,6 +18,10 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     """Build the app.
 
     overrides : settings by field name that go before the environment, for tests; see `webapp.settings.Settings`.
+
+    Raises
+    ------
+    ValueError : a setting is unknown or bad, or the secret key can be neither read nor made.
     """
     settings = dataclasses.replace(read_settings(os.environ), **(overrides or {}))
     app = Flask(__name__)
@@ -28,6 +33,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     reader = app.extensions[segmenter.EXTENSION] = segmenter.Segmenter(settings)
     app.extensions[pace.EXTENSION] = pace.Pace()
     app.extensions[queueing.EXTENSION] = queueing.make_queue(settings, store, reader)
+    install.init_app(app, settings)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(volumes.blueprint)
     app.register_blueprint(guide.blueprint)

@@ -7,6 +7,7 @@ import signal
 import sys
 from typing import Any
 
+from webapp.doors.secret import secret_key
 from webapp.results import ResultStore
 from webapp.settings import read_settings, read_workers
 
@@ -21,6 +22,8 @@ try:
     # Each worker is a process with its own copy of the network, about 400 MB. Results lie on disk, so any worker
     # answers for any result.
     workers = read_workers(os.environ)
+    # Made here where it is missing, so that what is wrong with it is told once.
+    secret_key(settings)
 except ValueError as exc:
     # The sentence alone: a traceback through gunicorn would bury it.
     sys.exit(f"{exc}")
@@ -38,6 +41,8 @@ STOP_WITHIN_S = 20
 preload_app = False
 # Nothing here needs steering from outside, and the socket would be made in the home folder.
 control_socket_disable = True
+# Who is believed about the client's address and https is a setting of the app's own: see webapp.doors.proxies.
+forwarded_allow_ips = ""
 # No access log: it would keep the addresses of all clients. The error log says what went wrong.
 accesslog = None
 errorlog = "-"

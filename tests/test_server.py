@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from model.phantom import phantom_png
+from tests.webapp.forms import token_of
 from tests.webapp.scans import nifti
 
 ROOT = Path(__file__).parents[1]
@@ -48,9 +49,14 @@ class Server:
             connection.close()
 
     def post(self, path: str, data: bytes, **headers: str) -> tuple[int, dict[str, str], bytes]:
-        """Post a file in the field "file"."""
+        """Post a file in the field "file"; to pages, with the token and the cookie of the form."""
         head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="doe^jane.png"\r\n\r\n'
         kind = {"Content-Type": "multipart/form-data; boundary=x"}
+        if not path.startswith("/predict"):
+            _, answered, page = self.ask("GET", "/")
+            field = '--x\r\nContent-Disposition: form-data; name="csrf_token"\r\n\r\n'
+            head = (field + token_of(page.decode()) + "\r\n").encode() + head
+            headers = {"Cookie": answered["Set-Cookie"].partition(";")[0], **headers}
         return self.ask("POST", path, head + data + b"\r\n--x--\r\n", **kind, **headers)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from http import HTTPStatus
 
 from flask import Flask, Response, jsonify, make_response, render_template, request
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from model import errors
+from webapp.refusal import Refused
 from webapp.requests import current_settings
 
 log = logging.getLogger(__name__)
@@ -47,6 +50,7 @@ _SENTENCES = {
 def init_app(app: Flask) -> None:
     """Register the handlers."""
     app.register_error_handler(errors.GroundglassError, _handle_ours)
+    app.register_error_handler(Refused, _handle_refused)
     app.register_error_handler(RequestEntityTooLarge, _handle_too_large)
     app.register_error_handler(HTTPException, _handle_http)
     app.register_error_handler(Exception, _handle_unexpected)
@@ -60,6 +64,16 @@ def _handle_ours(error: errors.GroundglassError) -> Response:
         # Whoever uploads can do nothing about the weights; whoever runs the server asks /readyz.
         return _answer(status, "The server cannot read slices now: its network could not be loaded. Try again later.")
     return _answer(status, str(error), retry_after_s=RETRY_AFTER_S if isinstance(error, errors.Busy) else None)
+
+
+def _handle_refused(error: Refused) -> Response:
+    """Say why; the upload is refused before it is read, see `_DRAINED_BYTES`."""
+    _drain()
+    response = _answer(error.status, str(error))
+    response.headers.update(error.headers)
+    if request.method == "POST":
+        response.headers["Connection"] = "close"
+    return response
 
 
 def _handle_too_large(error: RequestEntityTooLarge) -> Response:
@@ -81,11 +95,10 @@ def _too_large_sentence() -> str:
 
 def _drain() -> None:
     stream, left = request.environ["wsgi.input"], _DRAINED_BYTES
-    while left > 0:
-        chunk = stream.read(min(_CHUNK_BYTES, left))
-        if not chunk:
-            return
-        left -= len(chunk)
+    # Where the sender is gone, or the rest is no proper body, nothing is left to be read.
+    with contextlib.suppress(OSError, ParseException):
+        while left > 0 and (chunk := stream.read(min(_CHUNK_BYTES, left))):
+            left -= len(chunk)
 
 
 def _handle_http(error: HTTPException) -> Response:

@@ -131,16 +131,3 @@ def picture(result_id: str, name: str) -> Response:
     if request.args.get("download"):
         response.headers["Content-Disposition"] = f'attachment; filename="groundglass-{result_id[:6]}-{name}.png"'
     return private(response)
-
-
-@blueprint.after_app_request
-def _harden(response: Response) -> Response:
-    """Let the browser load nothing from elsewhere, guess no types and tell no addresses."""
-    response.headers.setdefault(
-        "Content-Security-Policy",
-        "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; "
-        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    )
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "same-origin")
-    return response

@@ -117,6 +117,20 @@ def current_settings() -> Settings:
     return settings
 
 
+def read_form(request: Request) -> None:
+    """Read the body of a request, whose fields and files can then be asked for.
+
+    Raises
+    ------
+    BrokenUpload : the request ended early or is no proper form.
+    """
+    try:
+        _ = request.form
+    except (OSError, ParseException) as exc:
+        # The client is gone, or gunicorn met a malformed body while Flask read it.
+        raise BrokenUpload("The upload broke off or is no proper form. Send it again.") from exc
+
+
 def read_upload(request: Request, *, several_pictures: bool = False) -> Upload:
     """Return the files in the multipart field "file".
 
@@ -129,11 +143,8 @@ def read_upload(request: Request, *, several_pictures: bool = False) -> Upload:
     NotAnImage : there are several files, all of them zip files, or all of them pictures where only one is taken.
     TooLarge : there are more than MAX_PICTURES pictures.
     """
-    try:
-        files = [file for file in request.files.getlist(FIELD) if file.filename]
-    except (OSError, ParseException) as exc:
-        # The client is gone, or gunicorn met a malformed body while Flask read it.
-        raise BrokenUpload("The upload broke off or is no proper form. Send it again.") from exc
+    read_form(request)
+    files = [file for file in request.files.getlist(FIELD) if file.filename]
     if not files:
         raise MissingFile(
             # Werkzeug drops a form whole where a name in it is not UTF-8.

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from model.engine import SHIPPED_WEIGHTS
 from model.threshold import DEFAULT_THRESHOLD
 
 PREFIX = "GROUNDGLASS_"
+
+LEAST_KEY_LENGTH = 32
+"""In characters, of a secret key: 128 bits in hexadecimal."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Settings:
     queue: int = 4  # how many volumes may wait while others are read
     result_minutes: float = 30.0  # how long a result can be looked at
     results: Path = Path("instance/results")  # where results wait until they expire
+    secret_key_file: Path = Path("instance/secret-key")  # what signs cookies; made where it is not there
+    secret_key: str = field(default="", repr=False)  # the same, given; goes before the file
     redis_url: str = ""  # where volumes are queued for workers elsewhere; read from REDIS_URL, empty = read them here
 
     def __post_init__(self) -> None:
@@ -33,9 +38,12 @@ class Settings:
         _require(self.max_upload_mb > 0, "max_upload_mb", self.max_upload_mb, "more than 0")
         usable = self.result_minutes > 0.0 and math.isfinite(self.result_minutes)
         _require(usable, "result_minutes", self.result_minutes, "more than 0 and finite")
+        if 0 < len(self.secret_key) < LEAST_KEY_LENGTH:
+            # Not by its value, which is nobody's to read.
+            raise ValueError(f"{PREFIX}SECRET_KEY must have {LEAST_KEY_LENGTH} characters or more")
 
 
-_READERS: dict[str, Callable[[str], object]] = {"Path": Path, "int": int, "float": float}
+_READERS: dict[str, Callable[[str], object]] = {"Path": Path, "int": int, "float": float, "str": str}
 _REDIS = "REDIS_URL"
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from app import create_app
 from model.phantom import phantom_png
-from tests.webapp.forms import BROWSER, post_file, upload
+from tests.webapp.forms import BROWSER, post_file, post_form, upload
 from webapp.pages import PHANTOMS
 
 
@@ -49,7 +49,7 @@ def test_the_form_says_that_the_report_names_the_file_with_the_patient(client: F
     ],
 )
 def test_a_phantom_is_read_without_a_file(client: FlaskClient, name: str, sentence: str) -> None:
-    response = client.post("/upload", data={"phantom": name}, headers=BROWSER)
+    response = post_form(client, "/upload", phantom=name)
     assert response.status_code == 303
     page = client.get(response.headers["Location"]).text
     assert sentence in page
@@ -57,7 +57,7 @@ def test_a_phantom_is_read_without_a_file(client: FlaskClient, name: str, senten
 
 
 def test_an_unknown_phantom_is_refused(client: FlaskClient) -> None:
-    response = client.post("/upload", data={"phantom": "cat"}, headers=BROWSER)
+    response = post_form(client, "/upload", phantom="cat")
     assert response.status_code == 400
     assert "no phantom &#39;cat&#39;. Known are none, one, many." in response.text
 

@@ -13,14 +13,16 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from model.phantom import phantom_png
-from tests.webapp.forms import BROWSER
+from tests.webapp.forms import BROWSER, token_of
 from tests.webapp.scans import nifti
 from tests.webapp.test_volumes import queue_of
 from webapp.requests import MAX_PICTURES
 
 
 def post(client: FlaskClient, *files: tuple[str, bytes], address: str = "/upload", **fields: str) -> TestResponse:
-    form = {"file": [(io.BytesIO(data), name) for name, data in files], **fields}
+    form: dict[str, object] = {"file": [(io.BytesIO(data), name) for name, data in files], **fields}
+    if address != "/predict":
+        form["csrf_token"] = token_of(client.get("/").text)
     return client.post(address, data=form, content_type="multipart/form-data", headers=BROWSER)
 
 

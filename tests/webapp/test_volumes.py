@@ -22,7 +22,7 @@ from PIL import Image
 
 from app import create_app
 from model.phantom import phantom_png
-from tests.webapp.forms import BROWSER, upload
+from tests.webapp.forms import BROWSER, post_file, upload
 from tests.webapp.scans import SIDE, nifti, zipped
 from webapp.attempt import Attempt
 from webapp.queueing import EXTENSION, EmbeddedQueue
@@ -83,7 +83,7 @@ def test_the_second_in_the_queue_is_told_its_place(client: FlaskClient, volume: 
 def test_a_full_queue_says_when_to_come_back(client: FlaskClient, volume: bytes) -> None:
     for _ in range(4):
         upload(client, volume, name="a.nii")
-    response = client.post("/", data={"file": (io.BytesIO(volume), "a.nii")}, headers=BROWSER)
+    response = post_file(client, "/", volume, name="a.nii", headers=BROWSER)
     assert response.status_code == 503
     assert response.headers["Retry-After"] == "60"
     assert "the queue is full" in response.text

@@ -1,0 +1,20 @@
+"""All doors, in the order in which a request goes through them."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from webapp.doors import cookies, forgery, headers
+from webapp.settings import Settings
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Put the doors in.
+
+    Raises
+    ------
+    ValueError : the secret key can be neither read nor made.
+    """
+    cookies.init_app(app, settings)
+    forgery.init_app(app)
+    headers.init_app(app)
