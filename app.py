@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Flask
 
-from webapp import api, errors, guide, pace, pages, queueing, requests, results, segmenter, volumes
+from webapp import api, docs, errors, guide, pace, pages, queueing, requests, results, segmenter, volumes
 from webapp.doors import install
 from webapp.settings import read_settings
 
@@ -38,5 +38,6 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app.register_blueprint(volumes.blueprint)
     app.register_blueprint(guide.blueprint)
     app.register_blueprint(api.blueprint)
+    app.register_blueprint(docs.blueprint)
     errors.init_app(app)
     return app

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, abort, make_response, render_template, request, send_from_directory, url_for
@@ -23,6 +24,16 @@ blueprint = Blueprint("volumes", __name__)
 blueprint.after_request(private)
 
 REFRESH_S = 2
+
+MEDIA_TYPES = {
+    ".gz": "application/gzip",
+    ".dcm": "application/dicom",
+    ".pdf": "application/pdf",
+    ".png": "image/png",
+    ".csv": "text/csv",
+    ".json": "application/json",
+}
+"""Of a volume's files. What a system guesses of NIfTI and DICOM differs."""
 
 
 def progress_page(result_id: str, status: Status) -> Response:
@@ -92,7 +103,11 @@ def file(result_id: str, name: str) -> Response:
         abort(HTTPStatus.NOT_FOUND)
     # Sent in pieces: a file of probabilities may have a hundred megabytes.
     return send_from_directory(
-        folder / FILES, name, as_attachment=True, download_name=f"groundglass-{result_id[:6]}-{name}"
+        folder / FILES,
+        name,
+        mimetype=MEDIA_TYPES[Path(name).suffix],
+        as_attachment=True,
+        download_name=f"groundglass-{result_id[:6]}-{name}",
     )
 
 

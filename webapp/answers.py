@@ -1,0 +1,145 @@
+"""What the API answers, as models: the document of the API is made from them, and tests hold answers against it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, create_model
+
+from model.findings import Findings
+from model.volume.findings import VolumeFindings
+
+HexDigest = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the file with the weights")
+
+
+class Model(BaseModel):
+    """Which network answered."""
+
+    id: str = Field(description="its name")
+    sha256: str = HexDigest
+
+
+class Reading(BaseModel):
+    """What is said of everything that was read."""
+
+    model: Model
+    quality: bool = Field(description="whether four looks were averaged")
+    notes: list[str] = Field(description="what is odd about the input, as sentences")
+    notice: str = Field(description="that this is for research only")
+
+
+class SliceReading(Reading):
+    """What was found in a slice."""
+
+    threshold: float = Field(gt=0, lt=1)
+    measurements: Findings
+
+
+class Pictures(BaseModel):
+    """The pictures of a slice as PNG files in base64, at its height and width."""
+
+    overlay: str = Field(description="CT in gray, lesions as heat map; RGB")
+    mask: str = Field(description="lesions at the threshold; 8-bit gray, 0 or 255")
+    probability: str = Field(description="lesion probability; 16-bit gray, 65535 = 1.0")
+
+
+class SliceAnswer(SliceReading):
+    """What was found in a slice, with its pictures."""
+
+    images: Pictures
+    segmented_image: str = Field(description="the mask once more, for clients of earlier systems", deprecated=True)
+
+
+def _row_of_slice() -> type[BaseModel]:
+    """Make the model of one slice of a volume: the fields of `model.volume.rows.SliceRow.as_dict`."""
+    figures = [name for name in Findings.__dataclass_fields__ if name != "hounsfield"]
+    of_side = ("lung_px", "lesion_px", "lesion_percent_of_lung", "lung_ml", "lesion_ml")
+    sides = [f"{side}_{name}" for side in ("right", "left") for name in of_side]
+    unknown_at_times: dict[str, Any] = dict.fromkeys([*figures, *sides, "lesion_ml", "lung_ml"], (float | None, ...))
+    return create_model(
+        "SliceOfVolume",
+        __doc__="One slice of a volume; its figures are null where its file is damaged or they are unknown.",
+        slice=(int, Field(ge=1, description="its number, from 1 at the feet")),
+        image_number=(int | None, Field(description="its number in the series")),
+        z_mm=(float | None, Field(description="how high it lies")),
+        extent_mm=(float | None, Field(description="how much of the height it stands for")),
+        is_read=(bool, Field(description="false where its file is damaged")),
+        hounsfield=(bool, Field(description="whether it came in Hounsfield units")),
+        **unknown_at_times,
+    )
+
+
+SliceOfVolume = _row_of_slice()
+
+
+class VolumeMeasurements(BaseModel):
+    """What was found in a volume, and in its slices from the feet to the head."""
+
+    volume: VolumeFindings
+    slices: list[SliceOfVolume]  # type: ignore[valid-type]  # A class that was made above.
+    model: Model
+    quality: bool
+    notes: list[str]
+
+
+class PictureOfMany(BaseModel):
+    """One of several pictures that were sent at once."""
+
+    name: str
+    sentence: str = Field(description="what was found")
+    page: str = Field(description="address of its page")
+
+
+class PictureLeft(BaseModel):
+    """A file among several pictures that could not be read."""
+
+    name: str
+    sentence: str = Field(description="why")
+
+
+class Job(BaseModel):
+    """Where a job stands; from "measurements" on once it is done.
+
+    A volume's measurements have "volume" and "slices"; a zip that held one picture has those of a slice.
+    """
+
+    state: Literal["queued", "working", "done", "failed"]
+    attempts: int = Field(ge=0, description="how often it was begun: twice where its process died")
+    slices_done: int = Field(ge=0)
+    slices: int | None = Field(description="how many there are; null until that is known")
+    seconds_left: int | None = Field(description="about how long the rest takes; null while that is unknown")
+    place: int = Field(ge=0, description="place in the queue, from 1; 0 where it does not wait")
+    page: str = Field(description="address of the result's page")
+    sentence: str | None = Field(description="why it failed; null unless it did")
+    measurements: VolumeMeasurements | Findings | None = None
+    files: dict[str, str] | None = Field(default=None, description="addresses of the result's files by name")
+    model: Model | None = None
+    threshold: float | None = None
+    quality: bool | None = None
+    notes: list[str] | None = None
+    notice: str | None = None
+    pictures: list[PictureOfMany] | None = None
+    left: list[PictureLeft] | None = None
+
+
+class Health(BaseModel):
+    """That the process lives."""
+
+    status: Literal["ok"]
+
+
+class Ready(BaseModel):
+    """That slices can be read, and by which network."""
+
+    status: Literal["ready"]
+    model: Model
+
+
+class ProblemDetails(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    type: str = Field(description="address of the section of the API's page that explains problems of this kind")
+    title: str = Field(description="the kind of problem")
+    status: int = Field(ge=400, le=599)
+    detail: str = Field(description="what is wrong and what to do, in a sentence or two")
+    instance: str = Field(description="the request's id, as in the header X-Request-ID and in the server's log")
