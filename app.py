@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Flask
 
-from webapp import api, docs, errors, guide, pace, pages, queueing, requests, results, segmenter, volumes
+from webapp import api, docs, errors, guide, pace, pages, queueing, reading, requests, results, segmenter, volumes
 from webapp.doors import install
 from webapp.settings import read_settings
 
@@ -32,6 +32,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     store = app.extensions[results.EXTENSION] = results.ResultStore.from_settings(settings)
     reader = app.extensions[segmenter.EXTENSION] = segmenter.Segmenter(settings)
     app.extensions[pace.EXTENSION] = pace.Pace()
+    app.extensions[reading.EXTENSION] = reading.Readers()
     app.extensions[queueing.EXTENSION] = queueing.make_queue(settings, store, reader)
     install.init_app(app, settings)
     app.register_blueprint(pages.blueprint)

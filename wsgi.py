@@ -1,15 +1,17 @@
-"""What gunicorn serves: the app, its engine loaded, its results swept, waiting volumes read."""
+"""What gunicorn serves: the app, its engine loaded, its reader started, its results swept, waiting volumes read."""
 
 from __future__ import annotations
 
 from app import create_app
 from webapp.queueing import EXTENSION as JOBS
 from webapp.queueing import start_working
+from webapp.reading import EXTENSION as READERS
 from webapp.results import EXTENSION as RESULTS
 from webapp.results import start_sweeping
 from webapp.segmenter import EXTENSION as SEGMENTER
 
 app = create_app()
+app.extensions[READERS].warm_up()
 app.extensions[SEGMENTER].warm_up()
 start_sweeping(app.extensions[RESULTS])
 start_working(app.extensions[JOBS])

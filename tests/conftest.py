@@ -11,6 +11,8 @@ from flask.testing import FlaskClient
 from app import create_app
 from model.engine import Engine, load_engine
 from model.phantom import phantom_png
+from webapp.reading import EXTENSION as READERS
+from webapp.reading import Readers
 
 
 @pytest.fixture(scope="session")
@@ -25,9 +27,17 @@ def phantom() -> bytes:
     return phantom_png("many")
 
 
+@pytest.fixture(scope="session")
+def readers() -> Readers:
+    """What reads uploads, started once for all tests."""
+    return Readers()
+
+
 @pytest.fixture
-def app(tmp_path: Path) -> Flask:
-    return create_app({"results": tmp_path / "results"})
+def app(tmp_path: Path, readers: Readers) -> Flask:
+    app = create_app({"results": tmp_path / "results"})
+    app.extensions[READERS] = readers
+    return app
 
 
 @pytest.fixture

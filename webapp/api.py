@@ -7,20 +7,17 @@ import threading
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, make_response, request, url_for
 
-from model.decode.ct import CtSlice
-from model.decode.study import open_study
 from model.errors import StorageError
 from model.export.names import MASK, MONTAGE, PROBABILITY
 from model.overlay import PICTURES, render_pictures
-from model.segment import Segmentation, segment, segment_slice
+from model.segment import Segmentation, segment_slice
 from webapp.jobs import Order
 from webapp.queueing import current_queue
+from webapp.reading import read_dicom_file, read_picture
 from webapp.requests import Upload, order_of, read_predict_options, read_upload
 from webapp.results import current_results, private
 from webapp.segmenter import current_engine
@@ -66,13 +63,12 @@ def _read_slice(upload: Upload, order: Order) -> Segmentation | None:
     """Read a picture, or a DICOM file with one slice; None where the upload is something longer."""
     engine = current_engine()
     if upload.is_picture:
-        return segment(upload.read(), engine, threshold=order.threshold, quality=order.quality)
-    if not upload.is_dicom_file:
+        ct_slice = read_picture(upload.read())
+    elif upload.is_dicom_file:
+        ct_slice = read_dicom_file(upload, as_picture=order.as_picture)
+    else:
         return None
-    with TemporaryDirectory(prefix="groundglass-") as scratch:
-        study = open_study(upload.save(Path(scratch) / "upload"), Path(scratch), as_picture=order.as_picture)
-        ct_slice = study if isinstance(study, CtSlice) else study.first_slice()
-        return segment_slice(ct_slice, engine, threshold=order.threshold, quality=order.quality)
+    return segment_slice(ct_slice, engine, threshold=order.threshold, quality=order.quality)
 
 
 def _read(segmentation: Segmentation, output: str) -> Response:

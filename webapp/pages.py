@@ -11,12 +11,13 @@ from model.decode.picture import FORMATS, MAX_MEGAPIXELS
 from model.errors import InvalidOption
 from model.export.names import NOTICE
 from model.phantom import phantom_png
-from model.segment import segment
+from model.segment import segment_slice
 from webapp import words
 from webapp.errors import wants_page
 from webapp.jobs import Order
 from webapp.pace import current_pace
 from webapp.queueing import current_queue
+from webapp.reading import read_picture
 from webapp.requests import MAX_PICTURES, Upload, current_settings, order_of, read_form_options, read_upload
 from webapp.results import current_results, private
 from webapp.segmenter import current_engine, current_segmenter
@@ -92,7 +93,7 @@ def _read_or_queue(chosen: Upload) -> str:
 def _read_picture(data: bytes, order: Order) -> str:
     engine = current_engine()
     with current_pace().timing(quality=order.quality):
-        segmentation = segment(data, engine, threshold=order.threshold, quality=order.quality)
+        segmentation = segment_slice(read_picture(data), engine, threshold=order.threshold, quality=order.quality)
     return current_results().save(*picture_result(segmentation, order.shown_name))
 
 

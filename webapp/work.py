@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from model.decode.ct import CtSlice
+from model.decode.guarded import VOLUME, Reader
 from model.decode.kinds import SourceFile
-from model.decode.study import VolumeStudy, open_study
+from model.decode.study import Study, VolumeStudy
 from model.engine import Engine
 from model.errors import GroundglassError, NotAnImage, StorageError
 from model.export.folder import with_file_notes, write_all
@@ -75,26 +76,29 @@ def _read(attempt: Attempt, engine: Engine) -> None:
     order = read_order(attempt.folder)
     attempt.made.mkdir(parents=True)
     sources = _sources(attempt.folder, order)
-    if order.each_picture:
-        read_pictures(
-            sources, order.shown_name, attempt, lambda source, scratch: _read_alone(source, scratch, order, engine)
-        )
-        return
-    study = open_study(sources, attempt.scratch, as_picture=order.as_picture)
-    if isinstance(study, CtSlice):
-        _read_picture(study, order, attempt, engine)
-    else:
-        _read_volume(study, order, attempt, engine)
+    with Reader(VOLUME) as reader:
+        if order.each_picture:
+            read_pictures(
+                sources,
+                order.shown_name,
+                attempt,
+                lambda source, scratch: _read_alone(reader.open_study([source], scratch), source, order, engine),
+            )
+            return
+        study = reader.open_study(sources, attempt.scratch, as_picture=order.as_picture)
+        if isinstance(study, CtSlice):
+            _read_picture(study, order, attempt, engine)
+        else:
+            _read_volume(study, order, attempt, engine)
 
 
 def _read_alone(
-    source: SourceFile, scratch: Path, order: Order, engine: Engine
+    study: Study, source: SourceFile, order: Order, engine: Engine
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Read one of several pictures."""
-    ct_slice = open_study([source], scratch, as_picture=False)
-    if not isinstance(ct_slice, CtSlice):
+    if not isinstance(study, CtSlice):
         raise NotAnImage("This is a volume. Send it alone.")
-    segmentation = segment_slice(ct_slice, engine, threshold=order.threshold, quality=order.quality)
+    segmentation = segment_slice(study, engine, threshold=order.threshold, quality=order.quality)
     return picture_result(segmentation, source.name)
 
 

@@ -6,6 +6,7 @@ decoder gave an array but said that the data are corrupt: it fills what it could
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -22,6 +23,9 @@ from pydicom import dcmread
 
 MAX_MEMORY_MB = 4_000
 
+MAX_SECONDS = 90
+"""Of the processor's time for one file: `model.decode.apart` waits no longer than a minute."""
+
 MAX_COMPLAINT_BYTES = 1_000_000
 
 _COMPLAINT = re.compile(rb"corrupt(?!.*signed arithmetic)|premature", re.IGNORECASE)
@@ -33,18 +37,33 @@ def main() -> None:
     # What the decoders print must not get among the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_MB * 1_000_000,) * 2)
+    _limit(resource.RLIMIT_AS, MAX_MEMORY_MB * 1_000_000)
     # Of a decoder that complains without end, no more is kept.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_COMPLAINT_BYTES,) * 2)
+    _limit(resource.RLIMIT_FSIZE, MAX_COMPLAINT_BYTES)
     # A crash is foreseen and leaves no image of its memory behind.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _limit(resource.RLIMIT_CORE, 0)
     warnings.simplefilter("ignore")
     with tempfile.TemporaryFile(buffering=0) as complaints:
         # C++ prints past Python's sys.stderr.
         os.dup2(complaints.fileno(), 2)
         for line in sys.stdin:
+            _limit_processor()
             pixels = _decode(json.loads(line))
             _answer(answers, None if _has_complained(complaints) else pixels)
+
+
+def _limit(which: int, limit: int) -> None:
+    """Set a limit, or leave the one that is set where that is lower; a system that does not know it goes without."""
+    highest = resource.getrlimit(which)[1]
+    limit = limit if highest == resource.RLIM_INFINITY else min(limit, highest)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(which, (limit, highest))
+
+
+def _limit_processor() -> None:
+    """End this process where a file takes so many seconds more: whoever asked may have died and stop it no more."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + MAX_SECONDS)
 
 
 def _decode(path: str) -> NDArray[np.float32] | None:

@@ -18,6 +18,8 @@ from model.decode.dicom import DicomFile, read_header, read_pixels
 from model.decode.geometry import SAME_PLACE_MM, affine_of, centre_height, depths, known, turn_of
 from model.decode.kinds import SourceFile
 from model.decode.kinship import choose
+from model.decode.patient import patient_name
+from model.decode.repeated import DicomGrid, Elements, identifiers, read_elements
 from model.decode.series_notes import doubled, left_out, tilt, unknown, without_place
 from model.errors import DamagedImage, InputError, NotCt
 
@@ -41,6 +43,17 @@ class Series:
     files: tuple[DicomFile, ...]
     turn: Turn
     volume: CtVolume
+
+    @property
+    def grid(self) -> DicomGrid:
+        """Return what a mask needs to be written as the series is."""
+        return DicomGrid(
+            shape=self.files[0].shape,
+            turn=self.turn,
+            identifiers=tuple(map(identifiers, self.files)),
+            header=partial(_header, self.files),
+            patient=partial(patient_name, self.files[0]),
+        )
 
 
 def read_series(sources: Iterable[SourceFile], *, lost: int = 0) -> Series:
@@ -177,6 +190,10 @@ def _read_slice(files: Sequence[DicomFile], turn: Turn, decoder: Decoder, number
     if spacing is not None and turn.transpose:
         spacing = spacing[1], spacing[0]
     return replace(stored, pixels=np.ascontiguousarray(turn.apply(stored.pixels)), spacing_mm=spacing)
+
+
+def _header(files: Sequence[DicomFile], number: int) -> Elements:
+    return read_elements(files[number])
 
 
 def _tilted(files: Sequence[DicomFile]) -> list[str]:

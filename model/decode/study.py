@@ -12,7 +12,8 @@ from model.decode.kinds import DICOM, GZIP, NIFTI, PICTURE, ZIP, SourceFile, kin
 from model.decode.nifti import NiftiGrid, read_nifti
 from model.decode.picture import MAX_FILE_MB, decode_picture, several_pictures, several_zips
 from model.decode.plain import decode_plain
-from model.decode.series import Series, read_series
+from model.decode.repeated import DicomGrid
+from model.decode.series import read_series
 from model.errors import EmptyFile, MissingFile, NotAnImage, TooLarge
 
 
@@ -20,11 +21,11 @@ from model.errors import EmptyFile, MissingFile, NotAnImage, TooLarge
 class VolumeStudy:
     """A volume and where it came from, so that masks can be written the same way.
 
-    origin : the DICOM series, or the grid of the NIfTI file.
+    origin : how the DICOM series, or the NIfTI file, stores it.
     """
 
     volume: CtVolume
-    origin: Series | NiftiGrid
+    origin: DicomGrid | NiftiGrid
 
     def first_slice(self) -> CtSlice:
         """Return the first slice with the notes of the whole: all there is, where one file was sent."""
@@ -130,7 +131,7 @@ def _open_dicom(sources: Sequence[SourceFile], *, as_picture: bool, lost: int = 
     if as_picture:
         raise NotAnImage(f"{len(sources)} DICOM files were sent. Send one at a time to have it read as a picture.")
     series = read_series(sources, lost=lost)
-    return VolumeStudy(series.volume, series)
+    return VolumeStudy(series.volume, series.grid)
 
 
 def _with_notes(study: Study, notes: Sequence[str]) -> Study:

@@ -17,56 +17,48 @@ from highdicom.seg import (
     SegmentDescription,
 )
 from numpy.typing import NDArray
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from pydicom.config import disable_value_validation
 from pydicom.sr.codedict import codes
-from pydicom.uid import RE_VALID_UID, UID, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import RE_VALID_UID, UID, CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from pydicom.valuerep import DA, TM
 
-from model.decode.dicom import DicomFile
-from model.decode.series import Series
+from model.decode.ct import CtVolume
+from model.decode.repeated import COMMON, OF_SLICE, PATIENT_AND_STUDY, DicomGrid, Elements
 from model.engine import Identity
 from model.volume.files import SliceFiles
 
 LABEL = "COVID-19 lesion"
 _SERIES_NUMBER = 9001
 _LONGEST_NAME = 64
-_COMMON = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
-_NEEDED_TEXTS = (
-    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
-    "AccessionNumber", "ReferringPhysicianName",
-)  # fmt: skip
-_NEEDED = (
-    "SOPClassUID", "SOPInstanceUID", "InstanceNumber", "Modality", "Rows", "Columns", "ImagePositionPatient",
-    "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SpecificCharacterSet",
-)  # fmt: skip
 _DATES_AND_TIMES: dict[str, Callable[[str], object]] = {"PatientBirthDate": DA, "StudyDate": DA, "StudyTime": TM}
+_PLACE = ("PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient")
+_WHOLE = ("Rows", "Columns")
 _SEXES = ("", "M", "F", "O")
 
 
-def is_possible(series: Series) -> bool:
-    """Whether the series says what a SEG must repeat: spacing, position and orientation of its slices."""
-    return series.volume.affine is not None
+def is_possible(volume: CtVolume) -> bool:
+    """Whether a series says what a SEG must repeat: spacing, position and orientation of its slices."""
+    return volume.affine is not None
 
 
-def is_linked(series: Series) -> bool:
+def is_linked(series: DicomGrid) -> bool:
     """Whether study, series and slices have valid identifiers, by which viewers find what a SEG belongs to.
 
     Slices that share one are not found by it.
     """
-    names = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
     # pydicom's own class would write what is invalid into the log.
-    is_valid = all(re.fullmatch(RE_VALID_UID, file.text(name)) for file in series.files for name in names)
+    is_valid = all(re.fullmatch(RE_VALID_UID, text) for texts in series.identifiers for text in texts)
     return is_valid and not _shared(series)
 
 
-def _shared(series: Series) -> set[str]:
+def _shared(series: DicomGrid) -> set[str]:
     """Return the identifiers that several slices have."""
-    counts = Counter(file.text("SOPInstanceUID") for file in series.files)
+    counts = Counter(own for _, _, own in series.identifiers)
     return {identifier for identifier, count in counts.items() if count > 1}
 
 
-def write_seg(series: Series, files: SliceFiles, path: Path, *, threshold: float, model: Identity) -> None:
+def write_seg(series: DicomGrid, files: SliceFiles, path: Path, *, threshold: float, model: Identity) -> None:
     """Write the mask as a binary DICOM SEG with one segment.
 
     It holds a frame for each slice with lesion, or for all where there is none, and names the patient and the study as
@@ -75,21 +67,19 @@ def write_seg(series: Series, files: SliceFiles, path: Path, *, threshold: float
 
     Raises
     ------
-    ValueError : the series does not say where its slices lie, see `is_possible`.
+    ValueError : a slice does not say where it lies, see `is_possible`.
     """
-    if not is_possible(series):
-        raise ValueError("the series has no spacing, position or orientation")
-    every = range(len(series.files))
+    every = range(len(series.identifiers))
     marked = [number for number in every if files.lesion(number, threshold).any()] or list(every)
-    pixels = np.zeros((len(marked), *series.files[0].shape), np.uint8)
+    pixels = np.zeros((len(marked), *series.shape), np.uint8)
     for frame, number in zip(pixels, marked, strict=True):
         frame[:] = series.turn.undo(files.lesion(number, threshold))
     with disable_value_validation(), warnings.catch_warnings():
         # highdicom warns where a mask is empty, which is an answer here, and of the untidy values of the series.
         warnings.simplefilter("ignore")
         shared = _shared(series)
-        sources = [_source(series.files[number], shared) for number in marked]
-        for source, name in product(sources, _COMMON):
+        sources = [_source(series.header(number), shared) for number in marked]
+        for source, name in product(sources, COMMON):
             # One mask belongs to one study; files whose names were removed may each have another.
             setattr(source, name, sources[0][name].value)
         _segmentation(sources, pixels, model).save_as(path)
@@ -131,20 +121,24 @@ def _segment(model: Identity) -> SegmentDescription:
     )
 
 
-def _source(file: DicomFile, shared: Collection[str]) -> Dataset:
-    """Return a slice's header with all that a SEG must repeat, and nothing of it that a SEG must not."""
-    # What else a header holds may take long to understand, or not be understood at all.
-    header = dcmread(file.source.path, specific_tags=[*_NEEDED_TEXTS, *_COMMON, *_NEEDED], force=True)
-    header.decode()
-    for name in _NEEDED_TEXTS:
-        if name not in header or not _is_allowed(name, str(header.get(name) or "")):
-            setattr(header, name, "")
-    if file.text("SOPInstanceUID") in shared:
+def _source(elements: Elements, shared: Collection[str]) -> Dataset:
+    """Return a header with all that a SEG must repeat of a slice's, and nothing of it that a SEG must not."""
+    if not all(elements.get(name) for name in _PLACE):
+        raise ValueError("a slice has no spacing, position or orientation")
+    header = Dataset()
+    header.SpecificCharacterSet = "ISO_IR 192"
+    for name in set(OF_SLICE) & set(elements):
+        setattr(header, name, int(elements[name]) if name in _WHOLE else elements[name])
+    for name in PATIENT_AND_STUDY:
+        text = elements.get(name, "")
+        setattr(header, name, text if _is_allowed(name, text) else "")
+    if elements.get("SOPInstanceUID", "").strip() in shared:
         header.SOPInstanceUID = ""
-    for name in (*_COMMON, "SOPInstanceUID"):
+    for name in COMMON:
+        setattr(header, name, elements.get(name, ""))
+    for name in (*COMMON, "SOPInstanceUID"):
         setattr(header, name, _identifier(header, name))
-    if not header.get("SOPClassUID"):
-        header.SOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
+    header.SOPClassUID = elements.get("SOPClassUID") or CTImageStorage
     return header
 
 

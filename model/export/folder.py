@@ -6,8 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from model.decode.nifti import NiftiGrid
-from model.decode.patient import patient_name
-from model.decode.series import Series
+from model.decode.repeated import DicomGrid
 from model.decode.study import VolumeStudy
 from model.errors import StorageError
 from model.export.dicom_seg import is_linked, is_possible, write_seg
@@ -56,7 +55,7 @@ def write_all(
         (folder / CSV).write_text(as_csv(segmentation), encoding="utf-8")
         (folder / JSON).write_text(as_json(segmentation), encoding="utf-8")
         names = [MASK, PROBABILITY, MONTAGE, REPORT, CSV, JSON]
-        if isinstance(study.origin, Series) and is_possible(study.origin):
+        if isinstance(study.origin, DicomGrid) and is_possible(study.volume):
             write_seg(study.origin, files, folder / SEG, threshold=threshold, model=segmentation.model)
             names.append(SEG)
         else:
@@ -80,9 +79,9 @@ def _file_notes(study: VolumeStudy) -> list[str]:
             f"NIfTI knows even distances only: the NIfTI files have {len(planes(study.volume))} planes, each of which "
             "holds the nearest slice. The DICOM SEG has each slice at its place."
         )
-    if isinstance(origin, Series) and not is_possible(origin):
+    if isinstance(origin, DicomGrid) and not is_possible(study.volume):
         notes.append("There is no DICOM SEG: it needs the spacing and place of the slices, which the series lacks.")
-    elif isinstance(origin, Series) and not is_linked(origin):
+    elif isinstance(origin, DicomGrid) and not is_linked(origin):
         notes.append(
             "The series lacks valid identifiers, so the DICOM SEG has made-up ones: viewers may not show it over the "
             "series."
@@ -92,4 +91,4 @@ def _file_notes(study: VolumeStudy) -> list[str]:
 
 def _patient(study: VolumeStudy) -> str:
     """Return the name that a DICOM series gives its patient; empty where there is none."""
-    return patient_name(study.origin.files[0]) if isinstance(study.origin, Series) else ""
+    return study.origin.patient() if isinstance(study.origin, DicomGrid) else ""

@@ -9,7 +9,7 @@ import pytest
 from model.decode.ct import CtSlice
 from model.decode.kinds import DICOM, GZIP, NIFTI, PICTURE, UNKNOWN, ZIP, SourceFile, kind_of
 from model.decode.nifti import NiftiGrid
-from model.decode.series import Series
+from model.decode.repeated import DicomGrid
 from model.decode.study import VolumeStudy, open_study
 from model.errors import EmptyFile, InputError, MissingFile, NotAnImage, TooLarge
 from model.phantom import phantom_png
@@ -58,8 +58,9 @@ def test_a_picture_is_a_slice(tmp_path: Path) -> None:
 def test_a_volume_knows_where_it_comes_from(tmp_path: Path) -> None:
     series = opened(tmp_path / "a", *series_bytes())
     assert isinstance(series, VolumeStudy)
-    assert isinstance(series.origin, Series)
-    assert [file.source.name for file in series.origin.files] == [f"file {number}" for number in range(5)]
+    assert isinstance(series.origin, DicomGrid)
+    assert [series.origin.header(number)["InstanceNumber"] for number in range(5)] == ["1", "2", "3", "4", "5"]
+    assert series.origin.patient() == ""
     nifti = opened(tmp_path / "b", nifti_bytes())
     assert isinstance(nifti, VolumeStudy)
     assert isinstance(nifti.origin, NiftiGrid)

@@ -37,7 +37,7 @@ def write(
     series = read_series(sources)
     segmentation = by_hand(series.volume, folder / "slices", marked() if lesion is None else lesion)
     write_mask(segmentation.files, Target(series.volume, None), folder / MASK, threshold=0.5)
-    write_seg(series, segmentation.files, folder / "mask.dcm", threshold=0.5, model=model)
+    write_seg(series.grid, segmentation.files, folder / "mask.dcm", threshold=0.5, model=model)
     return folder / "mask.dcm"
 
 
@@ -203,9 +203,9 @@ def test_made_up_identifiers_are_alike_each_time(tmp_path: Path) -> None:
 
 def test_identifiers_that_slices_share_are_no_link(tmp_path: Path) -> None:
     sources = write_series(tmp_path / "scan", chest())
-    assert is_linked(read_series(sources))
+    assert is_linked(read_series(sources).grid)
     shared = write_series(tmp_path / "shared", chest(), **UNTIDY["one identifier for all slices"])
-    assert not is_linked(read_series(shared))
+    assert not is_linked(read_series(shared).grid)
     seg = dcmread(write(tmp_path, shared))
     named = [
         group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
@@ -222,7 +222,7 @@ def test_a_model_may_have_a_long_name(tmp_path: Path) -> None:
 
 def test_a_series_that_does_not_say_where_it_lies_has_none(tmp_path: Path) -> None:
     series = read_series(write_series(tmp_path / "scan", chest(), PixelSpacing=None))
-    assert not is_possible(series)
+    assert not is_possible(series.volume)
     files = by_hand(series.volume, tmp_path / "slices", marked()).files
     with pytest.raises(ValueError, match="no spacing, position or orientation"):
-        write_seg(series, files, tmp_path / "mask.dcm", threshold=0.5, model=IDENTITY)
+        write_seg(series.grid, files, tmp_path / "mask.dcm", threshold=0.5, model=IDENTITY)
