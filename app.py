@@ -9,7 +9,21 @@ from typing import Any
 
 from flask import Flask
 
-from webapp import api, docs, errors, guide, pace, pages, queueing, reading, requests, results, segmenter, volumes
+from webapp import (
+    api,
+    docs,
+    errors,
+    guide,
+    pace,
+    pages,
+    queueing,
+    reading,
+    requests,
+    results,
+    segmenter,
+    viewer,
+    volumes,
+)
 from webapp.doors import install
 from webapp.settings import read_settings
 
@@ -38,6 +52,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(volumes.blueprint)
     app.register_blueprint(guide.blueprint)
+    app.register_blueprint(viewer.blueprint)
     app.register_blueprint(api.blueprint)
     app.register_blueprint(docs.blueprint)
     errors.init_app(app)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import matplotlib
@@ -14,10 +16,14 @@ from matplotlib.colors import Normalize, to_hex
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from model.findings import Mask, lesion_mask
+from model.findings import LUNG_THRESHOLD, Mask, lesion_mask
 from model.segment import Segmentation
+from model.steps import to_steps
 
-COLOUR_MAP = "viridis"
+COLOUR_MAPS = ("viridis", "magma", "inferno", "cividis")
+"""The colours to choose from: perceptually uniform, and in order of brightness."""
+
+COLOUR_MAP = COLOUR_MAPS[0]
 """Perceptually uniform and readable without colour vision; a rainbow would draw edges that are not there.
 
 Certain is yellow: at the top of magma and inferno stands a white that is lost on consolidation and bone.
@@ -30,6 +36,21 @@ MIN_SIDE_FOR_LETTERS_PX = 64
 LIGHT = "#e8e8e6"  # text on dark
 
 RgbImage = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Style:
+    """How lesions are drawn.
+
+    opacity : 0.0 ... 1.0, that of the heat where the probability is 1. colours : of COLOUR_MAPS.
+    """
+
+    opacity: float = 0.6
+    colours: str = COLOUR_MAP
+    outline: bool = True
+
+
+DEFAULT_STYLE = Style()
 
 
 def overlay_png(segmentation: Segmentation) -> bytes:
@@ -47,12 +68,19 @@ def mask_png(segmentation: Segmentation) -> bytes:
 
 def probability_png(segmentation: Segmentation) -> bytes:
     """Return the lesion probability as PNG, 16-bit gray, 65535 = 1.0, at the slice's height and width."""
-    return encode_png(np.rint(segmentation.lesion_probability * 65535.0).astype(np.uint16))
+    return encode_png(to_steps(segmentation.lesion_probability, segmentation.findings.threshold))
 
 
 def original_png(segmentation: Segmentation) -> bytes:
     """Return the slice as it was read, as PNG, 8-bit gray, without any of the upload's metadata."""
     return encode_png(segmentation.ct_slice.as_bytes())
+
+
+def lung_png(segmentation: Segmentation) -> bytes | None:
+    """Return what the network takes for lung as PNG, 8-bit gray, 0 or 255; None where it tells no lung."""
+    if segmentation.lung_probability is None:
+        return None
+    return encode_png((segmentation.lung_probability >= LUNG_THRESHOLD).astype(np.uint8) * 255)
 
 
 PICTURES: dict[str, Callable[[Segmentation], bytes]] = {
@@ -69,7 +97,12 @@ def render_pictures(segmentation: Segmentation) -> dict[str, bytes]:
 
 
 def overlay(
-    gray: NDArray[np.uint8], probability: NDArray[np.float32], *, threshold: float, bar: bool = True
+    gray: NDArray[np.uint8],
+    probability: NDArray[np.float32],
+    *,
+    threshold: float,
+    bar: bool = True,
+    style: Style = DEFAULT_STYLE,
 ) -> RgbImage:
     """Draw the lesion probability over a slice.
 
@@ -83,6 +116,7 @@ def overlay(
     probability : (H, W) float32 in 0.0 ... 1.0.
     threshold : probability from which a pixel is lesion.
     bar : without it for pictures that lie beside each other or follow one another: they share a legend.
+    style : its colours, how opaque they are, and whether there is an outline.
 
     Returns
     -------
@@ -93,25 +127,36 @@ def overlay(
     mask = lesion_mask(probability, threshold)
     image = np.repeat(gray[..., np.newaxis], 3, axis=2)
     if bar and min(gray.shape) >= MIN_SIDE_FOR_BAR_PX:
-        _draw_bar(image, mask, threshold)
+        _draw_bar(image, mask, threshold, style.colours)
     # Heat goes on last, so that neither the bar nor the outline hides a part of a lesion.
-    draw_outline(image, mask)
-    image[mask] = _heat(gray[mask], probability[mask])
+    if style.outline:
+        draw_outline(image, mask)
+    image[mask] = _blend(gray[mask], probability[mask], style)
     return image
 
 
-def _heat(gray: NDArray[np.uint8], probability: NDArray[np.float32]) -> RgbImage:
+def heat_map(probability: NDArray[np.float32], colours: str = COLOUR_MAP) -> RgbImage:
+    """Return (H, W, 3) uint8, RGB: all of the lesion probability, (H, W) float32, without the slice below it."""
+    return np.asarray(colour_table(colours)[_places(probability)], np.uint8)
+
+
+def _blend(gray: NDArray[np.uint8], probability: NDArray[np.float32], style: Style) -> RgbImage:
     """Blend (N,) gray values with the colours of (N,) probabilities; returns (N, 3) uint8."""
-    alpha = (0.6 * probability)[:, np.newaxis]
-    colours = _colour_table()[np.rint(probability * 255.0).astype(np.uint8)]
+    alpha = (np.float32(style.opacity) * probability)[:, np.newaxis]
+    colours = colour_table(style.colours)[_places(probability)]
     return np.asarray(np.rint((1.0 - alpha) * gray[:, np.newaxis] + alpha * colours), np.uint8)
 
 
-@lru_cache(maxsize=1)
-def _colour_table() -> NDArray[np.float32]:
-    """Return (256, 3) float32 in 0 ... 255, RGB, from probability 0 to 1."""
-    rgba = matplotlib.colormaps[COLOUR_MAP](np.linspace(0.0, 1.0, 256))
-    return np.asarray(255.0 * rgba[:, :3], np.float32)
+def _places(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return where the colours of probabilities lie in a table of 256."""
+    return np.asarray(np.rint(probability * 255.0), np.uint8)
+
+
+@lru_cache(maxsize=len(COLOUR_MAPS))
+def colour_table(colours: str = COLOUR_MAP) -> NDArray[np.uint8]:
+    """Return (256, 3) uint8, RGB, from probability 0 to 1; `colours` is one of COLOUR_MAPS."""
+    rgba = matplotlib.colormaps[colours](np.linspace(0.0, 1.0, 256))
+    return np.asarray(np.rint(255.0 * rgba[:, :3]), np.uint8)
 
 
 def draw_outline(image: RgbImage, mask: Mask) -> None:
@@ -125,9 +170,9 @@ def draw_outline(image: RgbImage, mask: Mask) -> None:
     cv2.drawContours(image, contours, -1, OUTLINE, width, cv2.LINE_AA)
 
 
-def _draw_bar(image: RgbImage, mask: Mask, threshold: float) -> None:
+def _draw_bar(image: RgbImage, mask: Mask, threshold: float, colours: str) -> None:
     """Blend the colour bar into the corner with the fewest lesion pixels, bottom right if it is as good as any."""
-    bar = _bar(max(110, min(image.shape[:2]) // 3), round(threshold, 2))
+    bar = _bar(max(110, min(image.shape[:2]) // 3), round(threshold, 2), colours)
     height, width = bar.shape[:2]
     rows, columns = (slice(-height, None), slice(0, height)), (slice(-width, None), slice(0, width))
     corners = [(row, column) for row in rows for column in columns]
@@ -137,12 +182,12 @@ def _draw_bar(image: RgbImage, mask: Mask, threshold: float) -> None:
 
 
 @lru_cache(maxsize=64)
-def _bar(height: int, threshold: float) -> NDArray[np.uint8]:
+def _bar(height: int, threshold: float, colours: str) -> NDArray[np.uint8]:
     """Render the colour bar, `height` pixels high, as RGBA; kept, since drawing text is the slow part."""
     dpi = 100
     figure = Figure(figsize=(0.58 * height / dpi, height / dpi), dpi=dpi, facecolor=(0.09, 0.09, 0.1, 0.75))
     axes = figure.add_axes((0.12, 0.07, 0.2, 0.78))
-    scale = matplotlib.cm.ScalarMappable(Normalize(0.0, 1.0), COLOUR_MAP)
+    scale = matplotlib.cm.ScalarMappable(Normalize(0.0, 1.0), colours)
     bar = figure.colorbar(scale, cax=axes, ticks=[0.0, threshold, 1.0])
     size = max(5.0, 0.055 * height)
     axes.set_yticklabels(["0", f"{threshold:g}", "1"], fontsize=size, color=LIGHT)
@@ -181,7 +226,7 @@ def draw_scale(axes: Axes, threshold: float, *, ink: str, size: float) -> None:
 
     ink : the colour of lines and text. size : of the text, in points.
     """
-    axes.imshow(_colour_table()[np.newaxis].astype(np.uint8), extent=(0.0, 1.0, 0.0, 1.0), aspect="auto")
+    axes.imshow(colour_table()[np.newaxis], extent=(0.0, 1.0, 0.0, 1.0), aspect="auto")
     axes.axvline(threshold, ymin=-0.2, ymax=1.2, color=ink, linewidth=1.5, clip_on=False)
     side = "left" if threshold < 0.2 else "right" if threshold > 0.8 else "center"
     axes.text(threshold, 1.3, f"threshold {threshold:g}", ha=side, va="bottom", fontsize=size, color=ink)
@@ -191,13 +236,13 @@ def draw_scale(axes: Axes, threshold: float, *, ink: str, size: float) -> None:
     axes.spines[:].set_edgecolor("#9aa0a6")
 
 
-def colour_stops(count: int = 9) -> list[str]:
-    """Return so many colours of the heat map, evenly from probability 0 to 1, for a gradient on a page.
+def colour_stops(count: int = 9, colours: str = COLOUR_MAP) -> list[str]:
+    """Return so many colours of a heat map, evenly from probability 0 to 1, for a gradient on a page.
 
     >>> colour_stops(2)
     ['#440154', '#fde725']
     """
-    table = _colour_table() / 255.0
+    table = colour_table(colours) / 255.0
     return [to_hex(table[place]) for place in np.linspace(0, 255, count).round().astype(int)]
 
 
@@ -213,3 +258,11 @@ def encode_png(image: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
     """Encode (H, W) or (H, W, 3) in OpenCV's order, blue first."""
     _, encoded = cv2.imencode(".png", image)
     return bytes(encoded)
+
+
+def decode_png(data: bytes) -> NDArray[Any]:
+    """Return the image of a PNG file of our own: gray, (H, W), uint8 or uint16."""
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise ValueError(f"these {len(data)} bytes are no PNG file")
+    return np.asarray(image)

@@ -9,7 +9,20 @@ from PIL import Image
 from model.decode.ct import CtSlice
 from model.engine import Identity
 from model.findings import measure
-from model.overlay import COLOUR_MAP, mark_sides, mask_png, original_png, overlay, overlay_png, probability_png
+from model.overlay import (
+    COLOUR_MAP,
+    COLOUR_MAPS,
+    Style,
+    colour_table,
+    heat_map,
+    lung_png,
+    mark_sides,
+    mask_png,
+    original_png,
+    overlay,
+    overlay_png,
+    probability_png,
+)
 from model.segment import Segmentation
 
 # Higher than wide, and the lesion off the centre, so that nothing can be swapped or mirrored unseen.
@@ -111,7 +124,8 @@ def test_a_constant_slice_stays_constant(value: int) -> None:
 
 
 def test_the_colour_map_is_perceptually_uniform() -> None:
-    assert COLOUR_MAP in ("magma", "inferno", "viridis", "cividis")
+    assert set(COLOUR_MAPS) <= {"magma", "inferno", "viridis", "cividis"}
+    assert COLOUR_MAP in COLOUR_MAPS
 
 
 def test_the_pngs_have_the_geometry_and_depth_they_promise(segmentation: Segmentation) -> None:
@@ -131,3 +145,68 @@ def test_the_overlay_png_is_rgb_in_this_order(segmentation: Segmentation) -> Non
 def test_it_refuses_arrays_that_do_not_fit() -> None:
     with pytest.raises(ValueError, match="differ in shape"):
         overlay(GRAY, PROBABILITY.T, threshold=0.5)
+
+
+def test_without_opacity_only_the_outline_is_drawn() -> None:
+    image = overlay(GRAY, PROBABILITY, threshold=0.5, style=Style(opacity=0.0))
+    for channel in range(3):
+        np.testing.assert_array_equal(image[40:80, 20:60, channel], GRAY[40:80, 20:60])
+    assert not np.array_equal(image, overlay(GRAY, PROBABILITY, threshold=0.5, style=Style(0.0, outline=False)))
+
+
+def test_at_full_opacity_the_certain_has_the_colour_of_the_table() -> None:
+    image = overlay(GRAY, PROBABILITY * 1.25, threshold=0.5, style=Style(opacity=1.0))
+    assert image[60, 40].tolist() == colour_table()[255].tolist()
+
+
+def test_opacity_is_that_of_the_certain() -> None:
+    gray = np.full((300, 200), 100, np.uint8)
+    image = overlay(gray, PROBABILITY, threshold=0.5, style=Style(opacity=0.5))
+    # 0.5 · 0.8 = 0.4 of the colour at 0.8 · 255 = 204, and 0.6 of the gray.
+    expected = 0.4 * colour_table()[204] + 60.0
+    np.testing.assert_allclose(image[60, 40], expected, atol=0.51)
+
+
+def test_without_outline_nothing_is_drawn_around_a_lesion() -> None:
+    image = overlay(GRAY, PROBABILITY, threshold=0.5, bar=False, style=Style(outline=False))
+    outside = PROBABILITY == 0.0
+    np.testing.assert_array_equal(image[outside], np.repeat(GRAY[outside][:, np.newaxis], 3, axis=1))
+
+
+@pytest.mark.parametrize("colours", COLOUR_MAPS)
+def test_each_colour_map_grows_brighter(colours: str) -> None:
+    brightness = colour_table(colours) @ np.array([0.299, 0.587, 0.114])
+    assert np.all(np.diff(brightness[::15]) > 0)
+    assert colour_table(colours).dtype == np.uint8
+
+
+def test_colours_and_bar_are_those_asked_for() -> None:
+    drawn = [overlay(GRAY, PROBABILITY, threshold=0.5, style=Style(colours=colours)) for colours in COLOUR_MAPS[:2]]
+    assert not np.array_equal(drawn[0][45:75, 25:55], drawn[1][45:75, 25:55])
+    assert not np.array_equal(drawn[0][190:, 136:], drawn[1][190:, 136:])
+
+
+def test_the_heat_map_shows_what_is_below_the_threshold_too() -> None:
+    faint = np.array([[0.0, 0.2], [0.6, 1.0]], np.float32)
+    # 0.2 · 255 = 51 and 0.6 · 255 = 153.
+    expected = colour_table("magma")[[[0, 51], [153, 255]]]
+    np.testing.assert_array_equal(heat_map(faint, "magma"), expected)
+
+
+def test_the_lung_is_cut_at_one_half() -> None:
+    lung = np.zeros((300, 200), np.float32)
+    lung[:2, 0] = 0.5, 0.49
+    found = Segmentation(
+        CtSlice(GRAY, (0.0, 255.0)),
+        PROBABILITY,
+        lung,
+        measure(PROBABILITY, lung, threshold=0.5),
+        Identity("drawn", "0"),
+    )
+    png = lung_png(found)
+    assert png is not None
+    assert read_png(png)[:2, 0].tolist() == [255, 0]
+
+
+def test_there_is_no_lung_picture_where_the_network_tells_none(segmentation: Segmentation) -> None:
+    assert lung_png(segmentation) is None

@@ -21,7 +21,10 @@ from webapp.reading import read_picture
 from webapp.requests import MAX_PICTURES, Upload, current_settings, order_of, read_form_options, read_upload
 from webapp.results import current_results, private
 from webapp.segmenter import current_engine, current_segmenter
+from webapp.slices import DRAWN, kept_alone
 from webapp.status import FAILED
+from webapp.view import read_view
+from webapp.viewer import slice_page
 from webapp.volumes import error_of, progress_page, volume_page
 from webapp.work import picture_result
 
@@ -110,7 +113,7 @@ def _result(result_id: str) -> Response:
     if details is not None and "pictures" in details:
         return make_response(render_template("pictures.html", **details))
     if details is not None:
-        return make_response(render_template("result.html", result_id=result_id, **details))
+        return slice_page(result_id, details)
     status = current_queue().store.status(result_id)
     if status is not None and status.state == FAILED:
         raise error_of(status)
@@ -123,8 +126,8 @@ def _result(result_id: str) -> Response:
 
 @blueprint.get("/results/<result_id>/<name>.png")
 def picture(result_id: str, name: str) -> Response:
-    """Send a picture of a result; with ?download=1 as a file to keep."""
-    png = current_results().picture(result_id, name)
+    """Send a picture of a result, as the options of a view say; with ?download=1 as a file to keep."""
+    png = _drawn(result_id, name) if name in DRAWN else current_results().picture(result_id, name)
     if png is None:
         abort(HTTPStatus.NOT_FOUND)
     response = make_response(png)
@@ -132,3 +135,12 @@ def picture(result_id: str, name: str) -> Response:
     if request.args.get("download"):
         response.headers["Content-Disposition"] = f'attachment; filename="groundglass-{result_id[:6]}-{name}.png"'
     return private(response)
+
+
+def _drawn(result_id: str, name: str) -> bytes | None:
+    """Return a picture as it is looked at; with ?bar=0 it has no colour bar, since the page has the legend."""
+    details, kept = current_results().details(result_id), kept_alone(current_results(), result_id)
+    if details is None or kept is None:
+        return None
+    state = read_view(request.args, details["measurements"]["threshold"])
+    return kept.draw(name, state, bar=request.args.get("bar") != "0")

@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 EXTENSION = "groundglass-results"
 PICTURES = ("original", "overlay", "mask", "probability")
+"""What every slice has. Beside them lies its lung, where the network tells one."""
+
+_KEPT = (*PICTURES, "lung")
 
 _RESULT_ID = re.compile(r"[0-9a-f]{32}")
 _DRAFT = ".draft-"
@@ -52,7 +55,7 @@ class ResultStore:
     def save(self, details: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
         """Keep a result and return its id; it appears whole or not at all.
 
-        details : what JSON can hold. pictures : PNG files by a name from PICTURES.
+        details : what JSON can hold. pictures : PNG files by a name from PICTURES, or "lung".
 
         Raises
         ------
@@ -128,7 +131,7 @@ class ResultStore:
 
     def picture(self, result_id: str, name: str) -> bytes | None:
         """Return a picture as PNG, or None where it or its result does not exist or has expired."""
-        return self._read(result_id, f"{name}.png") if name in PICTURES else None
+        return self._read(result_id, f"{name}.png") if name in _KEPT else None
 
     def sweep(self) -> int:
         """Delete what has expired, and drafts left by a process that died; return how many."""

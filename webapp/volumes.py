@@ -10,15 +10,17 @@ from typing import Any
 from flask import Blueprint, Response, abort, make_response, render_template, request, send_from_directory, url_for
 
 from model import errors
-from model.export.montage import slice_overlay, slice_overlay_png
+from model.export.lines import FOLLOWING
 from model.export.names import NOTICE
-from model.overlay import colour_stops, encode_png
 from model.volume.files import SliceFiles
 from webapp.jobs import FILES, SLICES
+from webapp.levels import at_level
 from webapp.queueing import current_queue
 from webapp.requests import read_number
 from webapp.results import PICTURES, current_results, private
+from webapp.slices import DRAWN, kept_in_volume
 from webapp.status import Status
+from webapp.view import read_view, view_of
 
 blueprint = Blueprint("volumes", __name__)
 blueprint.after_request(private)
@@ -48,9 +50,19 @@ def volume_page(result_id: str, details: dict[str, Any]) -> Response:
     count = len(details["slices"])
     start = details["volume"]["most_affected_slice"] or (count + 1) // 2
     number = read_number(request, "slice", least=1, most=count, otherwise=start)
-    shown = details | {"sides_known": _sides_known(details)}
+    folder = current_results().folder_of(result_id)
+    if folder is None:
+        abort(HTTPStatus.NOT_FOUND)
+    state = read_view(request.args, details["volume"]["threshold"])
+    shown = at_level(details, folder, state) | {"sides_known": _sides_known(details)}
     page = render_template(
-        "volume.html", result_id=result_id, number=number, count=count, colours=colour_stops(), **shown
+        "volume.html",
+        result_id=result_id,
+        number=number,
+        count=count,
+        following=FOLLOWING,
+        **view_of(state),
+        **shown,
     )
     return make_response(page)
 
@@ -68,30 +80,23 @@ def slice_picture(result_id: str, number: int, kind: str) -> Response:
     """
     details = current_results().details(result_id)
     folder = current_results().folder_of(result_id)
-    if details is None or folder is None or "slices" not in details or kind not in PICTURES:
+    if details is None or folder is None or "slices" not in details or kind not in (*PICTURES, *DRAWN):
         abort(HTTPStatus.NOT_FOUND)
     if not 1 <= number <= len(details["slices"]):
         abort(HTTPStatus.NOT_FOUND)
-    files, threshold = SliceFiles(folder / SLICES), details["volume"]["threshold"]
-    if kind == "overlay" and request.args.get("download"):
-        png = slice_overlay_png(files, number - 1, threshold, sides_known=_sides_known(details))
+    files, is_kept = SliceFiles(folder / SLICES), bool(request.args.get("download"))
+    if kind in DRAWN:
+        state = read_view(request.args, details["volume"]["threshold"])
+        sides = is_kept and _sides_known(details)
+        png = kept_in_volume(files, number - 1).draw(kind, state, bar=is_kept, sides=sides)
     else:
-        png = _render(files, number - 1, kind, threshold)
+        png = files.png("gray" if kind == "original" else "lesion", number - 1)
     response = make_response(png)
     response.content_type = "image/png"
-    if request.args.get("download"):
+    if is_kept:
         name = f"groundglass-{result_id[:6]}-{number:04d}-{kind}.png"
         response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
-
-
-def _render(files: SliceFiles, number: int, kind: str, threshold: float) -> bytes:
-    """Return a picture as PNG: kept slices are drawn when they are asked for, since few of many are looked at."""
-    if kind == "overlay":
-        return encode_png(slice_overlay(files, number, threshold)[..., ::-1])
-    if kind == "mask":
-        return encode_png(files.lesion(number, threshold).astype("uint8") * 255)
-    return files.png("gray" if kind == "original" else "lesion", number)
 
 
 @blueprint.get("/results/<result_id>/files/<name>")

@@ -23,6 +23,24 @@ FILE_LABELS = {
 """What the files of a volume are called on its page, in its order."""
 
 
+CAPTIONS = {
+    "overlay": "Heat map and outline",
+    "mask": "Mask: what is lesion at the threshold",
+    "heat": "Probability of lesion, that below the threshold too",
+    "why": "What made the network mark lesions",
+}
+"""What is said below a picture."""
+
+LABELS = {
+    "original": "The CT slice as it was read.",
+    "overlay": "The CT slice with lesions coloured by probability.",
+    "mask": "The lesions of the CT slice, white on black.",
+    "heat": "The probability of lesion everywhere in the CT slice, by colour.",
+    "why": "The CT slice with what made the network mark lesions.",
+}
+"""What is said in the place of a picture."""
+
+
 def drawn_size(shape: Sequence[int], spacing_mm: Sequence[float] | None) -> tuple[int, float]:
     """Return width and height in which a slice has the patient's proportions.
 
@@ -63,6 +81,48 @@ def pictures_summary(pictures: Sequence[Mapping[str, Any]]) -> str:
     if not found:
         return f"No lesion was found in {'1 picture' if len(pictures) == 1 else several}."
     return f"Lesions were found in {found} of {several if len(pictures) > 1 else '1 picture'}."
+
+
+def figures(measurements: Mapping[str, Any]) -> dict[str, str]:
+    """Return the figures of a slice that follow the threshold, as its page says them, by name.
+
+    measurements : as `model.findings.Findings.as_dict` gives them. The scripts of the viewer say the same.
+    """
+    largest = measurements["largest_lesion_px"]
+    return {
+        "share": percent(measurements["lesion_percent_of_lung"]),
+        "share_of": _share_of(measurements["lung_area_px"]),
+        "count": count(measurements["lesion_count"]),
+        "largest": f"largest {count(largest)} px" if largest else "",
+        "area": f"{count(measurements['lesion_area_px'])} px",
+        "picture": percent(measurements["lesion_percent_of_image"]),
+    }
+
+
+def _share_of(lung_area_px: int | None) -> str:
+    if lung_area_px is None:
+        return "This network marks lesions only, not the lung."
+    if not lung_area_px:
+        return "No lung was found in this picture. Is it a chest CT slice in a lung window?"
+    return f"of {count(lung_area_px)} px of lung in this slice"
+
+
+def certainty(flip_dice: float | None, *, quality: bool) -> str:
+    """Return how sure a reading is, by how well mirrored readings of the slice agree.
+
+    flip_dice : 0 ... 1, None where it was not measured.
+
+    >>> certainty(0.938, quality=True), certainty(None, quality=False)
+    ('the mirrored readings agree, Dice 0.94', 'not asked: choose Quality when you upload')
+    """
+    if flip_dice is None:
+        return "unknown: there is no lesion to compare" if quality else "not asked: choose Quality when you upload"
+    agree = "agree" if flip_dice >= AGREE_FROM else "differ"
+    return f"the mirrored readings {agree}, Dice {flip_dice:.2f}"
+
+
+AGREE_FROM = 0.7
+"""Dice of mirrored readings from which they are said to agree: about what two human readers reach."""
 
 
 def slice_summary(row: Mapping[str, Any]) -> str:
@@ -122,6 +182,15 @@ def chart_scale(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return how large the lesion of the highest bar is; nothing where no slice has a lesion."""
     highest = max(rows, key=lambda row: row["lesion_area_px"] or 0)
     return _lesion_area(highest) if highest["lesion_area_px"] else ""
+
+
+def chart_caption(rows: Sequence[Mapping[str, Any]], most_affected: int | None) -> str:
+    """Return what the chart shows, in one sentence.
+
+    most_affected : the slice with the largest area, None where there is no lesion.
+    """
+    scale = chart_scale(rows)
+    return f"Lesion area by slice{f': the highest bar is {scale}, of slice {most_affected}' if scale else ''}."
 
 
 def duration(seconds: float) -> str:

@@ -16,8 +16,9 @@ from model.export.folder import with_file_notes, write_all
 from model.export.lines import lines, spacing, summary
 from model.export.pdf import made_on, today
 from model.export.tables import measurements
-from model.overlay import original_png, render_pictures
+from model.overlay import lung_png, original_png, render_pictures
 from model.segment import Segmentation, segment_slice
+from model.volume.areas import measure_areas
 from model.volume.segment import segment_volume
 from webapp.attempt import Attempt, Lost, Stopped
 from webapp.jobs import FILES, SLICES, Order, read_order, upload_names
@@ -116,7 +117,9 @@ def _read_picture(ct_slice: CtSlice, order: Order, attempt: Attempt, engine: Eng
 def picture_result(segmentation: Segmentation, shown_name: str) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Return what is kept of a slice: its details, and its pictures by name as PNG files."""
     details = {"name": shown_name, **slice_details(segmentation)}
-    return details, render_pictures(segmentation) | {"original": original_png(segmentation)}
+    lung = lung_png(segmentation)
+    pictures = render_pictures(segmentation) | {"original": original_png(segmentation)}
+    return details, pictures if lung is None else pictures | {"lung": lung}
 
 
 def slice_details(segmentation: Segmentation) -> dict[str, Any]:
@@ -138,6 +141,7 @@ def _read_volume(study: VolumeStudy, order: Order, attempt: Attempt, engine: Eng
         quality=order.quality,
         progress=attempt.progress,
     )
+    measure_areas(segmentation.files, segmentation.measured.rows).save(attempt.made)
     segmentation = with_file_notes(segmentation, study)
     names = write_all(
         segmentation,

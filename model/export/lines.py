@@ -42,11 +42,16 @@ def summary(findings: VolumeFindings) -> str:
     return f"Lesions take {percent(share)} of {what}{'' if volume is None else f', {millilitres(volume)}'}."
 
 
+_SHARE, _SHARE_OF_SLICE = "Share of the lungs in this scan", "Share of the lung in this slice"
+
+FOLLOWING = (_SHARE, _SHARE_OF_SLICE, "Severity", "Lesion volume", "Lung volume", "Slices with lesion")
+"""The figures that follow from the areas of the slices: they can be told at any threshold."""
+
+
 def lines(findings: VolumeFindings) -> list[tuple[str, str]]:
     """Return name and value of each figure of a volume, in the order in which they matter."""
-    what = "Share of the lung in this slice" if findings.slice_count == 1 else "Share of the lungs in this scan"
     return [
-        (what, percent(findings.lesion_percent_of_lung)),
+        (_SHARE_OF_SLICE if findings.slice_count == 1 else _SHARE, percent(findings.lesion_percent_of_lung)),
         ("Severity", _severity(findings)),
         ("Lesion volume", _volume(findings.lesion_ml, findings)),
         ("Lung volume", _volume(findings.lung_ml, findings)),

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from model.decode.ct import Affine, CtVolume
 from model.decode.nifti import BETWEEN_FRAMES, DISPLAYED, Form, NiftiGrid
 from model.export.planes import planes
-from model.volume.files import STEPS, SliceFiles
+from model.steps import STEPS
+from model.volume.files import SliceFiles
 
 _SCANNER, _UNKNOWN = 1, 0
 

@@ -12,15 +12,12 @@ from numpy.typing import NDArray
 from model.errors import StorageError
 from model.findings import Mask, lesion_mask, lung_mask
 from model.segment import Segmentation
+from model.steps import to_probability, to_steps
 
 ByteImage = NDArray[np.uint8]
 FloatArray = NDArray[np.float32]
 
 GRAY, LESION, LUNG = "gray", "lesion", "lung"
-STEPS = 65535
-"""What a probability of 1.0 is kept as."""
-
-_PROBABILITIES = np.arange(STEPS + 1, dtype=np.float32) / np.float32(STEPS)
 
 
 class SliceFiles:
@@ -44,7 +41,7 @@ class SliceFiles:
         if segmentation.lung_probability is not None:
             inside = lung_mask(segmentation.lung_probability, np.zeros(segmentation.ct_slice.shape, np.bool_))
             self._save(LUNG, number, inside.astype(np.uint8) * 255)
-        self._save(LESION, number, _in_steps(segmentation.lesion_probability, segmentation.findings.threshold))
+        self._save(LESION, number, to_steps(segmentation.lesion_probability, segmentation.findings.threshold))
 
     def write_empty(self, number: int, shape: tuple[int, int], *, with_lung: bool) -> None:
         """Keep a slice of which nothing is known as black, without lesion and lung.
@@ -79,7 +76,7 @@ class SliceFiles:
 
     def probability(self, number: int) -> FloatArray:
         """Return (H, W) float32, the lesion's probability in 0.0 ... 1.0, to 1/65535."""
-        return (self.steps(number) / np.float32(STEPS)).astype(np.float32)
+        return to_probability(self.steps(number))
 
     def lesion(self, number: int, threshold: float) -> Mask:
         """Return (H, W) bool: lesion at a threshold."""
@@ -98,14 +95,3 @@ class SliceFiles:
         if image is None:
             raise FileNotFoundError(self._path(kind, number))
         return np.asarray(image)
-
-
-def _in_steps(probability: FloatArray, threshold: float) -> NDArray[np.uint16]:
-    """Return (H, W) uint16, 65535 = 1.0: rounded, but no pixel goes to the other side of the threshold.
-
-    What is measured later in the files is then what the findings of the slice count.
-    """
-    steps = np.rint(probability * np.float32(STEPS))
-    cut = np.argmax(lesion_mask(_PROBABILITIES, threshold))
-    sided = np.where(lesion_mask(probability, threshold), np.maximum(steps, cut), np.minimum(steps, cut - 1))
-    return np.asarray(sided, np.uint16)

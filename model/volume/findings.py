@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from model.decode.ct import CtVolume
 from model.findings import Findings, measure
+from model.volume.areas import Areas
 from model.volume.extents import shared_out, voxel_ml
 from model.volume.files import SliceFiles
 from model.volume.regions import Regions
@@ -152,23 +153,18 @@ def _sum_up(
     rows = [row for row in every if row.is_read]
     each = [weight for weight, row in zip(weights, every, strict=True) if row.is_read]
     findings = [row.findings for row in rows]
-    lesion = _weighted([item.lesion_area_px for item in findings], each)
-    lung = _weighted([item.lung_area_px for item in findings], each)
-    share = None if lesion is None else percent(lesion, lung)
-    # By the share as it is printed, so that 4.97 % is not told as 5.0 % of a class below 5. One slice tells no class.
-    graded = None if share is None or len(every) == 1 else severity(round(share, 1) or share)
-    areas = [item.lesion_area_px for item in findings]
+    amounts = _amounts(
+        [item.lesion_area_px for item in findings],
+        [item.lung_area_px for item in findings],
+        weights=each,
+        numbers=[row.number for row in rows],
+        slice_count=len(every),
+        in_ml=in_ml,
+    )
     return VolumeFindings(
         threshold=threshold,
         slice_count=len(every),
         slices_read=len(rows),
-        slices_with_lesion=sum(area > 0 for area in areas),
-        most_affected_slice=rows[int(np.argmax(areas))].number if any(areas) else None,
-        lesion_voxels=sum(areas),
-        lung_voxels=_total([item.lung_area_px for item in findings]),
-        lesion_ml=lesion if in_ml else None,
-        lung_ml=lung if in_ml else None,
-        lesion_percent_of_lung=share,
         right=_one_side([row.right for row in rows], each, in_ml=in_ml),
         left=_one_side([row.left for row in rows], each, in_ml=in_ml),
         lesion_count=sum(size >= LEAST_LESION_ML for size in sizes) if in_ml else len(sizes),
@@ -177,9 +173,58 @@ def _sum_up(
         ground_glass_percent=_mean_over_lesions(findings, each, "ground_glass_percent"),
         highest_probability=max(item.highest_probability for item in findings),
         hounsfield=all(item.hounsfield for item in findings),
-        severity_grade=None if graded is None else graded.grade,
-        severity_span=None if graded is None else graded.span,
+        **amounts,
     )
+
+
+def at_threshold(findings: VolumeFindings, areas: Areas, read: Sequence[bool], threshold: float) -> VolumeFindings:
+    """Return the findings of a volume at another threshold, as far as they follow from areas.
+
+    The others stay what they were: either lung, lesions in three dimensions, densities.
+
+    Parameters
+    ----------
+    areas : of its slices. read : which of them were read.
+    threshold : one of `model.steps.THRESHOLDS`.
+    """
+    lesion, lung = areas.at(threshold)
+    numbers = [number for number, is_read in enumerate(read, start=1) if is_read]
+    amounts = _amounts(
+        [lesion[number - 1] for number in numbers],
+        [None if lung is None else lung[number - 1] for number in numbers],
+        weights=[float(areas.weights[number - 1]) for number in numbers],
+        numbers=numbers,
+        slice_count=findings.slice_count,
+        in_ml=findings.lesion_ml is not None,
+    )
+    return replace(findings, threshold=threshold, **amounts)
+
+
+def _amounts(
+    lesions: Sequence[int],
+    lungs: Sequence[int | None],
+    *,
+    weights: Sequence[float],
+    numbers: Sequence[int],
+    slice_count: int,
+    in_ml: bool,
+) -> dict[str, Any]:
+    """Return what follows from the areas of the slices that were read, whose numbers are given."""
+    lesion, lung = _weighted(lesions, weights), _weighted(lungs, weights)
+    share = None if lesion is None else percent(lesion, lung)
+    # By the share as it is printed, so that 4.97 % is not told as 5.0 % of a class below 5. One slice tells no class.
+    graded = None if share is None or slice_count == 1 else severity(round(share, 1) or share)
+    return {
+        "slices_with_lesion": sum(area > 0 for area in lesions),
+        "most_affected_slice": numbers[int(np.argmax(lesions))] if any(lesions) else None,
+        "lesion_voxels": sum(lesions),
+        "lung_voxels": _total(lungs),
+        "lesion_ml": lesion if in_ml else None,
+        "lung_ml": lung if in_ml else None,
+        "lesion_percent_of_lung": share,
+        "severity_grade": None if graded is None else graded.grade,
+        "severity_span": None if graded is None else graded.span,
+    }
 
 
 def _total(counts: Sequence[int | None]) -> int | None:

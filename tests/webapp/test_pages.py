@@ -106,7 +106,7 @@ def test_a_picture_is_told_to_be_one(client: FlaskClient, phantom: bytes) -> Non
 def test_the_figures_are_those_of_the_mask(client: FlaskClient, phantom: bytes) -> None:
     address = upload(client, phantom)
     mask = read_png(client.get(f"{address}/mask.png").data)
-    assert f"<dd>{np.count_nonzero(mask):,} px</dd>" in client.get(address).text
+    assert f'data-figure="area">{np.count_nonzero(mask):,} px<' in client.get(address).text
 
 
 def test_no_lesion_is_an_answer_too(client: FlaskClient) -> None:
