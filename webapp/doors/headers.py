@@ -56,7 +56,7 @@ HEADERS = {
 
 _ONE_YEAR_S = 365 * 24 * 3600
 
-CACHED = frozenset({"static"})
+CACHED = frozenset({"static", "viewer.colours"})
 """Whose answers a cache may keep: they are the same for everybody, and tell of nobody."""
 
 
