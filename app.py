@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Flask
 
+<<<<<<< HEAD
 from webapp import (
     api,
     docs,
@@ -25,6 +26,10 @@ from webapp import (
     volumes,
 )
 from webapp.doors import install
+=======
+from webapp import api, docs, errors, guide, pace, pages, queueing, reading, requests, results, segmenter, volumes
+from webapp.doors import access, install
+>>>>>>> d86726c (Ask who it is, by keys or through a proxy, where the settings want it)
 from webapp.settings import read_settings
 
 
@@ -35,7 +40,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
 
     Raises
     ------
-    ValueError : a setting is unknown or bad, or the secret key can be neither read nor made.
+    ValueError : a setting is unknown or bad, the secret key can be neither read nor made, or the keys not read.
     """
     settings = dataclasses.replace(read_settings(os.environ), **(overrides or {}))
     app = Flask(__name__)
@@ -43,7 +48,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_mb * 1_000_000
     app.extensions[requests.SETTINGS_EXTENSION] = settings
     app.config["MAX_FORM_PARTS"] = requests.MAX_PARTS
-    store = app.extensions[results.EXTENSION] = results.ResultStore.from_settings(settings)
+    store = app.extensions[results.EXTENSION] = results.ResultStore.from_settings(settings, maker=access.current_client)
     reader = app.extensions[segmenter.EXTENSION] = segmenter.Segmenter(settings)
     app.extensions[pace.EXTENSION] = pace.Pace()
     app.extensions[reading.EXTENSION] = reading.Readers()

@@ -8,6 +8,8 @@ import sys
 from typing import Any
 
 from webapp.doors.secret import secret_key
+from webapp.exposure import warning
+from webapp.keys import read_keys
 from webapp.results import ResultStore
 from webapp.settings import read_settings, read_workers
 
@@ -24,9 +26,12 @@ try:
     workers = read_workers(os.environ)
     # Made here where it is missing, so that what is wrong with it is told once.
     secret_key(settings)
+    if settings.api_keys_file is not None:
+        read_keys(settings.api_keys_file)
 except ValueError as exc:
     # The sentence alone: a traceback through gunicorn would bury it.
     sys.exit(f"{exc}")
+sys.stderr.write(warning(host, settings))
 
 # Threads let downloads and pages through while another thread of the worker waits for the network.
 worker_class = "gthread"

@@ -11,7 +11,7 @@ from model.decode.kinds import SourceFile
 from model.errors import InputError
 from webapp import words
 from webapp.attempt import Attempt
-from webapp.results import ResultStore, write_result
+from webapp.results import ResultStore, read_owner, write_owner, write_result
 
 Details = dict[str, Any]
 
@@ -35,6 +35,7 @@ def read_pictures(sources: Sequence[SourceFile], shown_name: str, attempt: Attem
             left.append({"name": source.name, "sentence": str(exc)})
         else:
             draft.mkdir(mode=0o700, parents=True)
+            write_owner(draft, read_owner(attempt.folder))
             write_result(draft, details, pictures)
             drafts.append((draft, details))
     attempt.progress(len(sources), len(sources))

@@ -29,6 +29,10 @@ PICTURES = ("original", "overlay", "mask", "probability")
 
 _KEPT = (*PICTURES, "lung")
 
+NOBODYS = "0" * 32
+"""The id of no result: as likely to be given as any other, which is never."""
+
+_OWNER = "owner"
 _RESULT_ID = re.compile(r"[0-9a-f]{32}")
 _DRAFT = ".draft-"
 _DETAILS = "details.json"
@@ -38,19 +42,35 @@ def _never(folder: Path) -> bool:
     return False
 
 
+def _nobody() -> str:
+    return ""
+
+
 class ResultStore:
     """Results of one server in one folder; a result's name is its id, 128 random bits in hexadecimal."""
 
-    def __init__(self, folder: Path, *, lifetime_s: float, is_needed: Callable[[Path], bool] = _never) -> None:
-        """Keep results in a folder; an old one is not deleted while `is_needed` says so of it."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        lifetime_s: float,
+        is_needed: Callable[[Path], bool] = _never,
+        maker: Callable[[], str] = _nobody,
+    ) -> None:
+        """Keep results in a folder.
+
+        is_needed : while it says so of an old result, that is not deleted.
+        maker : says who makes a result that is being added, where that is known.
+        """
         self._folder = folder.absolute()
         self.lifetime_s = lifetime_s
         self._is_needed = is_needed
+        self._maker = maker
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> ResultStore:
+    def from_settings(cls, settings: Settings, *, maker: Callable[[], str] = _nobody) -> ResultStore:
         """Return the store that the settings name."""
-        return cls(settings.results, lifetime_s=60 * settings.result_minutes, is_needed=is_waited_for)
+        return cls(settings.results, lifetime_s=60 * settings.result_minutes, is_needed=is_waited_for, maker=maker)
 
     def save(self, details: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
         """Keep a result and return its id; it appears whole or not at all.
@@ -78,6 +98,7 @@ class ResultStore:
             draft = root / (_DRAFT + result_id)
             try:
                 draft.mkdir(mode=0o700)
+                write_owner(draft, self._maker())
                 yield result_id, draft
                 draft.rename(root / result_id)
             finally:
@@ -119,6 +140,11 @@ class ResultStore:
         """Return the folder of a result, or None where it does not exist or has expired."""
         folder = self._folder / result_id
         return folder if _RESULT_ID.fullmatch(result_id) and not self._is_expired(folder) else None
+
+    def owner_of(self, result_id: str) -> str:
+        """Return who made a result; empty where that was not asked, or there is no such result."""
+        folder = self.folder_of(result_id)
+        return "" if folder is None else read_owner(folder)
 
     def ids(self) -> list[str]:
         """Return the ids of all results that have not expired."""
@@ -167,6 +193,20 @@ class ResultStore:
         except (FileNotFoundError, NotADirectoryError):
             return True
         return is_old and not self._is_needed(folder)
+
+
+def write_owner(folder: Path, owner: str) -> None:
+    """Write into a folder whose it is; nothing where nobody asked."""
+    if owner:
+        (folder / _OWNER).write_text(owner, encoding="utf-8")
+
+
+def read_owner(folder: Path) -> str:
+    """Return whose a folder is; empty where nobody asked."""
+    try:
+        return (folder / _OWNER).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
 
 
 def write_result(folder: Path, details: Mapping[str, Any], pictures: Mapping[str, bytes]) -> None:

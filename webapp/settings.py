@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from model.engine import SHIPPED_WEIGHTS
 from model.threshold import DEFAULT_THRESHOLD
+from webapp.addresses import read_networks
 
 PREFIX = "GROUNDGLASS_"
 
 LEAST_KEY_LENGTH = 32
 """In characters, of a secret key: 128 bits in hexadecimal."""
+
+_HEADER = re.compile("[A-Za-z0-9-]*")
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,9 @@ class Settings:
     results: Path = Path("instance/results")  # where results wait until they expire
     secret_key_file: Path = Path("instance/secret-key")  # what signs cookies; made where it is not there
     secret_key: str = field(default="", repr=False)  # the same, given; goes before the file
+    api_keys_file: Path | None = None  # keys of those who may use the server; python -m webapp.keys makes them
+    trusted_proxies: str = ""  # addresses and networks of proxies that are believed, with commas
+    user_header: str = ""  # in which such a proxy names the user that it has asked
     redis_url: str = ""  # where volumes are queued for workers elsewhere; read from REDIS_URL, empty = read them here
 
     def __post_init__(self) -> None:
@@ -38,12 +45,37 @@ class Settings:
         _require(self.max_upload_mb > 0, "max_upload_mb", self.max_upload_mb, "more than 0")
         usable = self.result_minutes > 0.0 and math.isfinite(self.result_minutes)
         _require(usable, "result_minutes", self.result_minutes, "more than 0 and finite")
+        self._check_proxies()
         if 0 < len(self.secret_key) < LEAST_KEY_LENGTH:
             # Not by its value, which is nobody's to read.
             raise ValueError(f"{PREFIX}SECRET_KEY must have {LEAST_KEY_LENGTH} characters or more")
 
+    @property
+    def asks_who_it_is(self) -> bool:
+        """Whether only those may use the server whom it, or a proxy, knows."""
+        return self.api_keys_file is not None or bool(self.user_header)
 
-_READERS: dict[str, Callable[[str], object]] = {"Path": Path, "int": int, "float": float, "str": str}
+    def _check_proxies(self) -> None:
+        try:
+            read_networks(self.trusted_proxies)
+        except ValueError as exc:
+            raise ValueError(f"{PREFIX}TRUSTED_PROXIES must be addresses or networks with commas: {exc}") from exc
+        is_header = _HEADER.fullmatch(self.user_header) is not None
+        _require(is_header, "user_header", self.user_header, "the name of a header, X-Remote-User say")
+        if self.user_header and not self.trusted_proxies:
+            raise ValueError(
+                f"{PREFIX}USER_HEADER needs {PREFIX}TRUSTED_PROXIES: anybody can send a header, so that it is believed "
+                "from known addresses alone"
+            )
+
+
+_READERS: dict[str, Callable[[str], object]] = {
+    "Path": Path,
+    "Path | None": Path,
+    "int": int,
+    "float": float,
+    "str": str,
+}
 _REDIS = "REDIS_URL"
 
 
@@ -89,7 +121,7 @@ def _read(name: str, text: str, kind: str) -> object:
             raise ValueError
         return _READERS[kind](text)
     except ValueError as exc:
-        raise ValueError(f"{name} must be of type {kind}, got {text!r}") from exc
+        raise ValueError(f"{name} must be of type {kind.removesuffix(' | None')}, got {text!r}") from exc
 
 
 def _require(condition: bool, field: str, value: object, wanted: str) -> None:

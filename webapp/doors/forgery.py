@@ -7,7 +7,8 @@ Two checks, each of which would do alone in today's browsers:
 - A form carries a token that only pages of this server hold, bound to the visitor's signed cookie.
 
 POST /predict has no form and asks for no token. It takes no cookie as proof of who asks, so that another site can send
-it nothing that it could not send by itself; and what a browser does send for another site, the first check refuses.
+it nothing that it could not send by itself; and what a browser does send for another site, the first check refuses. On
+that check alone it rests where a proxy asks for a password, which a browser sends by itself.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from webapp.doors import cookies, forgery, headers
+from webapp.doors import access, cookies, forgery, headers, proxies
 from webapp.settings import Settings
 
 
@@ -13,8 +13,10 @@ def init_app(app: Flask, settings: Settings) -> None:
 
     Raises
     ------
-    ValueError : the secret key can be neither read nor made.
+    ValueError : the secret key can be neither read nor made, or the file of keys cannot be read.
     """
+    proxies.init_app(app, settings)
     cookies.init_app(app, settings)
+    access.init_app(app, settings)
     forgery.init_app(app)
     headers.init_app(app)
