@@ -9,7 +9,6 @@ from typing import Any
 
 from flask import Flask
 
-<<<<<<< HEAD
 from webapp import (
     api,
     docs,
@@ -25,11 +24,7 @@ from webapp import (
     viewer,
     volumes,
 )
-from webapp.doors import install
-=======
-from webapp import api, docs, errors, guide, pace, pages, queueing, reading, requests, results, segmenter, volumes
 from webapp.doors import access, install
->>>>>>> d86726c (Ask who it is, by keys or through a proxy, where the settings want it)
 from webapp.settings import read_settings
 
 
