@@ -23,6 +23,7 @@ from webapp import (
     segmenter,
     viewer,
     volumes,
+    why,
 )
 from webapp.doors import access, install
 from webapp.settings import read_settings
@@ -45,12 +46,14 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app.config["MAX_FORM_PARTS"] = requests.MAX_PARTS
     store = app.extensions[results.EXTENSION] = results.ResultStore.from_settings(settings, maker=access.current_client)
     reader = app.extensions[segmenter.EXTENSION] = segmenter.Segmenter(settings)
+    app.extensions[why.EXTENSION] = why.Explanations(settings)
     app.extensions[pace.EXTENSION] = pace.Pace()
     app.extensions[reading.EXTENSION] = reading.Readers()
     app.extensions[queueing.EXTENSION] = queueing.make_queue(settings, store, reader)
     install.init_app(app, settings)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(volumes.blueprint)
+    app.register_blueprint(why.blueprint)
     app.register_blueprint(guide.blueprint)
     app.register_blueprint(viewer.blueprint)
     app.register_blueprint(api.blueprint)

@@ -71,7 +71,11 @@ class StorageError(GroundglassError):
 
 
 class Busy(GroundglassError):
-    """More is being read already than can be read at once."""
+    """More is being read already than can be read at once; where it is known, in how many seconds to try again."""
+
+    def __init__(self, sentence: str, *, retry_after_s: int | None = None) -> None:
+        super().__init__(sentence)
+        self.retry_after_s = retry_after_s
 
 
 class Unexplained(GroundglassError):

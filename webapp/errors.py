@@ -63,7 +63,8 @@ def _handle_ours(error: errors.GroundglassError) -> Response:
     if isinstance(error, errors.WeightsError) and request.endpoint != "api.readyz":
         # Whoever uploads can do nothing about the weights; whoever runs the server asks /readyz.
         return _answer(status, "The server cannot read slices now: its network could not be loaded. Try again later.")
-    return _answer(status, str(error), retry_after_s=RETRY_AFTER_S if isinstance(error, errors.Busy) else None)
+    retry_after_s = (error.retry_after_s or RETRY_AFTER_S) if isinstance(error, errors.Busy) else None
+    return _answer(status, str(error), retry_after_s=retry_after_s)
 
 
 def _handle_refused(error: Refused) -> Response:

@@ -54,7 +54,7 @@ def volume_page(result_id: str, details: dict[str, Any]) -> Response:
     if folder is None:
         abort(HTTPStatus.NOT_FOUND)
     state = read_view(request.args, details["volume"]["threshold"])
-    shown = at_level(details, folder, state) | {"sides_known": _sides_known(details)}
+    shown = at_level(details, folder, state) | {"sides_known": sides_known(details)}
     page = render_template(
         "volume.html",
         result_id=result_id,
@@ -67,7 +67,7 @@ def volume_page(result_id: str, details: dict[str, Any]) -> Response:
     return make_response(page)
 
 
-def _sides_known(details: dict[str, Any]) -> bool:
+def sides_known(details: dict[str, Any]) -> bool:
     """Whether the patient's right and left are known; where nothing tells, whether the lungs were told apart."""
     return bool(details.get("sides_known", details["volume"]["right"] is not None))
 
@@ -87,7 +87,7 @@ def slice_picture(result_id: str, number: int, kind: str) -> Response:
     files, is_kept = SliceFiles(folder / SLICES), bool(request.args.get("download"))
     if kind in DRAWN:
         state = read_view(request.args, details["volume"]["threshold"])
-        sides = is_kept and _sides_known(details)
+        sides = is_kept and sides_known(details)
         png = kept_in_volume(files, number - 1).draw(kind, state, bar=is_kept, sides=sides)
     else:
         png = files.png("gray" if kind == "original" else "lesion", number - 1)

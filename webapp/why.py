@@ -1,0 +1,135 @@
+"""Blueprint: which parts of a slice made the network call a lesion, as a picture, on request."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import numpy as np
+from flask import Blueprint, Response, abort, current_app, make_response, request
+from numpy.typing import NDArray
+
+from model.errors import Busy, Unexplained
+from model.explain.draw import explanation_png
+from model.explain.seg_grad_cam import NOTHING_CALLED, Explainer, explain_call
+from model.findings import Mask, lesion_mask
+from model.volume.files import SliceFiles
+from webapp.jobs import SLICES
+from webapp.results import current_results, private
+from webapp.segmenter import current_engine
+from webapp.settings import Settings
+from webapp.slices import KeptSlice, kept_alone, kept_in_volume
+from webapp.view import read_view
+from webapp.volumes import sides_known
+
+blueprint = Blueprint("why", __name__)
+blueprint.after_request(private)
+
+EXTENSION = "groundglass-why"
+
+AT_ONCE = 2
+"""So many requests of one process wait for a map or compute it: the other two of its threads stay free."""
+
+RETRY_AFTER_S = 2
+
+ByteImage = NDArray[np.uint8]
+FloatArray = NDArray[np.float32]
+
+
+class Explanations:
+    """The explainer of one process, loaded when first asked for and kept; it makes one map at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._explainer: Explainer | None = None
+        self._places = threading.BoundedSemaphore(AT_ONCE)
+        self._lock = threading.Lock()
+
+    def explain(self, gray: ByteImage, called: Mask, spacing_mm: tuple[float, float] | None) -> FloatArray:
+        """Return a map, (H, W) float32 in 0.0 ... 1.0; parameters as in `model.explain.seg_grad_cam.explain_call`.
+
+        Raises
+        ------
+        Unexplained : the network cannot be explained, or the map is empty.
+        Busy : other maps are computed and waited for.
+        """
+        with self._place(), self._lock:
+            if self._explainer is None:
+                self._explainer = Explainer(self._settings.weights, threads=self._settings.threads)
+            return explain_call(self._explainer, gray, called, spacing_mm=spacing_mm)
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        if not self._places.acquire(blocking=False):
+            raise Busy("Other explanations are being computed. Try again in a moment.", retry_after_s=RETRY_AFTER_S)
+        try:
+            yield
+        finally:
+            self._places.release()
+
+
+@blueprint.get("/results/<result_id>/why.png")
+def picture(result_id: str) -> Response:
+    """Send which parts of a slice raised the score of what is called in it, as a picture.
+
+    Options: threshold (that of the result unless given), download=1 (a file to keep, with a legend).
+    """
+    results = current_results()
+    details, kept = results.details(result_id), kept_alone(results, result_id)
+    if details is None or "measurements" not in details or kept is None:
+        abort(HTTPStatus.NOT_FOUND)
+    _require_same_network(details)
+    png = _draw(kept, read_view(request.args, details["measurements"]["threshold"]).threshold)
+    return _answer(png, f"groundglass-{result_id[:6]}-why.png")
+
+
+@blueprint.get("/results/<result_id>/slices/<int:number>/why.png")
+def slice_picture(result_id: str, number: int) -> Response:
+    """Send the same of one slice of a volume, counted from 1 at the feet; options as in `picture`."""
+    details, folder = current_results().details(result_id), current_results().folder_of(result_id)
+    if details is None or folder is None or not 1 <= number <= len(details.get("slices", ())):
+        abort(HTTPStatus.NOT_FOUND)
+    _require_same_network(details)
+    png = _draw(
+        kept_in_volume(SliceFiles(folder / SLICES), number - 1),
+        read_view(request.args, details["volume"]["threshold"]).threshold,
+        spacing_mm=details["spacing_mm"],
+        sides=sides_known(details),
+    )
+    return _answer(png, f"groundglass-{result_id[:6]}-{number:04d}-why.png")
+
+
+def _require_same_network(details: Mapping[str, Any]) -> None:
+    """Refuse to explain by one network what another one called: results may outlive a change of weights."""
+    served, caller = current_engine().identity, details["model"]
+    if served.sha256 != caller["sha256"]:
+        raise Unexplained(
+            f"This result is of the network {caller['id']}, and the server now runs {served.model_id}. "
+            "Send the scan again to have it explained."
+        )
+
+
+def _draw(
+    kept: KeptSlice, threshold: float, *, spacing_mm: Sequence[float] | None = None, sides: bool = False
+) -> bytes:
+    called = lesion_mask(kept.probability, threshold)
+    if not called.any():
+        raise Unexplained(NOTHING_CALLED.format(threshold=threshold))
+    explanations: Explanations = current_app.extensions[EXTENSION]
+    found = explanations.explain(kept.gray, called, (spacing_mm[0], spacing_mm[1]) if spacing_mm else None)
+    return explanation_png(kept.gray, found, called, legend=_is_to_keep(), sides_known=sides)
+
+
+def _is_to_keep() -> bool:
+    return bool(request.args.get("download"))
+
+
+def _answer(png: bytes, name: str) -> Response:
+    response = make_response(png)
+    response.content_type = "image/png"
+    if _is_to_keep():
+        response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
