@@ -14,6 +14,7 @@ from webapp import (
     docs,
     errors,
     guide,
+    monitor,
     pace,
     pages,
     queueing,
@@ -50,6 +51,8 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app.extensions[pace.EXTENSION] = pace.Pace()
     app.extensions[reading.EXTENSION] = reading.Readers()
     app.extensions[queueing.EXTENSION] = queueing.make_queue(settings, store, reader)
+    # First, so that it sees what every door answers.
+    app.register_blueprint(monitor.blueprint)
     install.init_app(app, settings)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(volumes.blueprint)

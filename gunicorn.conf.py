@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
+from webapp import logs
 from webapp.doors.secret import secret_key
 from webapp.exposure import warning
 from webapp.keys import read_keys
@@ -48,9 +52,36 @@ preload_app = False
 control_socket_disable = True
 # Who is believed about the client's address and https is a setting of the app's own: see webapp.doors.proxies.
 forwarded_allow_ips = ""
-# No access log: it would keep the addresses of all clients. The error log says what went wrong.
+# No access log: it would keep the addresses of all clients. The app itself logs each request, see webapp.monitor.
 accesslog = None
 errorlog = "-"
+logconfig_dict = logs.settings()
+logs.take_over()
+
+# Here the workers keep their figures, which any of them adds up; see webapp.metrics. A file each, whatever its process
+# was, so that they must go when the server starts anew.
+if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="groundglass-metrics-")
+figures = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+
+
+def on_starting(server: Any) -> None:
+    """Begin to count from nothing."""
+    figures.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _forget_figures()
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Let the figures of a worker that has ended be no one's but the total's."""
+    # Not before: the settings above say where the figures are.
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # It states no types.
+
+
+def _forget_figures() -> None:
+    for file in figures.glob("*.db"):
+        file.unlink(missing_ok=True)
 
 
 def post_worker_init(worker: Any) -> None:
@@ -89,5 +120,9 @@ def on_exit(server: Any) -> None:
 
     With a queue in Redis other servers and workers share the folder; then results wait for their time to be over.
     """
+    _forget_figures()
+    with contextlib.suppress(OSError):
+        # One that was given to us may hold what is not ours.
+        figures.rmdir()
     if not settings.redis_url:
         ResultStore.from_settings(settings).clear()

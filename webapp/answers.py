@@ -142,4 +142,6 @@ class ProblemDetails(BaseModel):
     title: str = Field(description="the kind of problem")
     status: int = Field(ge=400, le=599)
     detail: str = Field(description="what is wrong and what to do, in a sentence or two")
-    instance: str = Field(description="the request's id, as in the header X-Request-ID and in the server's log")
+    instance: str = Field(
+        description="urn:uuid: and the request's id, which the header X-Request-ID and the server's log have too"
+    )

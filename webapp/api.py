@@ -16,6 +16,7 @@ from model.export.names import MASK, MONTAGE, PROBABILITY
 from model.overlay import PICTURES, render_pictures
 from model.segment import Segmentation, segment_slice
 from webapp.jobs import Order
+from webapp.metrics import ENCODE, timed
 from webapp.queueing import current_queue
 from webapp.reading import read_dicom_file, read_picture
 from webapp.requests import Upload, order_of, read_predict_options, read_upload
@@ -73,9 +74,10 @@ def _read_slice(upload: Upload, order: Order) -> Segmentation | None:
 
 def _read(segmentation: Segmentation, output: str) -> Response:
     """Answer with what was asked for of a slice."""
-    if output == "json":
-        return _as_json(slice_details(segmentation), render_pictures(segmentation))
-    return _as_png(PICTURES[output](segmentation))
+    with timed(ENCODE):
+        if output == "json":
+            return _as_json(slice_details(segmentation), render_pictures(segmentation))
+        return _as_png(PICTURES[output](segmentation))
 
 
 def _queue(upload: Upload, order: Order, output: str, *, wait: bool) -> Response:

@@ -6,11 +6,14 @@ import contextlib
 import logging
 from http import HTTPStatus
 
-from flask import Flask, Response, jsonify, make_response, render_template, request
+from flask import Flask, Response, g, jsonify, make_response, render_template, request, url_for
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from model import errors
+from webapp.metrics import count_error, count_status
+from webapp.monitor import request_id
+from webapp.problems import MEDIA_TYPE, Problem, of_error, of_status
 from webapp.refusal import Refused
 from webapp.requests import current_settings
 
@@ -58,19 +61,21 @@ def init_app(app: Flask) -> None:
 
 def _handle_ours(error: errors.GroundglassError) -> Response:
     status = STATUS[type(error)]
+    problem = of_error(type(error), status)
+    count_error(error)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, errors.Busy):
         log.error("%s: %s", type(error).__name__, error)
     if isinstance(error, errors.WeightsError) and request.endpoint != "api.readyz":
         # Whoever uploads can do nothing about the weights; whoever runs the server asks /readyz.
-        return _answer(status, "The server cannot read slices now: its network could not be loaded. Try again later.")
+        return _answer(problem, "The server cannot read slices now: its network could not be loaded. Try again later.")
     retry_after_s = (error.retry_after_s or RETRY_AFTER_S) if isinstance(error, errors.Busy) else None
-    return _answer(status, str(error), retry_after_s=retry_after_s)
+    return _answer(problem, str(error), retry_after_s=retry_after_s)
 
 
 def _handle_refused(error: Refused) -> Response:
     """Say why; the upload is refused before it is read, see `_DRAINED_BYTES`."""
     _drain()
-    response = _answer(error.status, str(error))
+    response = _answer_status(error.status, str(error))
     response.headers.update(error.headers)
     if request.method == "POST":
         response.headers["Connection"] = "close"
@@ -79,7 +84,7 @@ def _handle_refused(error: Refused) -> Response:
 
 def _handle_too_large(error: RequestEntityTooLarge) -> Response:
     _drain()
-    response = _answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large_sentence())
+    response = _answer_status(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large_sentence())
     # Where more is left than was drained, the connection cannot be used again.
     response.headers["Connection"] = "close"
     return response
@@ -107,7 +112,7 @@ def _handle_http(error: HTTPException) -> Response:
         # A redirect of the router's own.
         return make_response(error.get_response())
     status = HTTPStatus(error.code)
-    response = _answer(status, _SENTENCES.get(status, status.phrase + "."))
+    response = _answer_status(status, _SENTENCES.get(status, status.phrase + "."))
     for name in ("Allow", "Retry-After"):
         if name in error.get_response().headers:
             response.headers[name] = error.get_response().headers[name]
@@ -117,20 +122,33 @@ def _handle_http(error: HTTPException) -> Response:
 def _handle_unexpected(error: Exception) -> Response:
     """The last resort: the log has the traceback, the sender a sentence."""
     log.error("unexpected error", exc_info=error)
-    return _answer(
+    return _answer_status(
         HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong in the server. Try again; its log says what happened."
     )
 
 
-def _answer(status: HTTPStatus, sentence: str, *, retry_after_s: int | None = None) -> Response:
+def _answer_status(status: HTTPStatus, sentence: str) -> Response:
+    """Answer with a problem that came with a status alone."""
+    count_status(status)
+    return _answer(of_status(status), sentence)
+
+
+def _answer(problem: Problem, sentence: str, *, retry_after_s: int | None = None) -> Response:
     """Answer as RFC 9457 problem details to a program, as a page to a browser."""
+    status, g.problem = problem.status, problem.kind
     if wants_page():
         page = render_template("error.html", status=status, sentence=sentence, retry_after_s=retry_after_s)
         response = make_response(page, status)
     else:
-        response = jsonify(title=status.phrase, status=int(status), detail=sentence)
+        response = jsonify(
+            type=url_for("docs.page", _anchor=f"problem-{problem.kind}"),
+            title=problem.title,
+            status=int(status),
+            detail=sentence,
+            instance=f"urn:uuid:{request_id()}",
+        )
         response.status_code = int(status)
-        response.content_type = "application/problem+json"
+        response.content_type = MEDIA_TYPE
     if retry_after_s is not None:
         response.headers["Retry-After"] = str(retry_after_s)
     return response

@@ -115,5 +115,6 @@ OPERATIONS = {
     ),
     "api.healthz": _told("It lives.", _one_of(Health)),
     "api.readyz": _told("They can.", _one_of(Ready)),
+    "monitor.figures": _told("Text, as Prometheus reads it.", {"text/plain": {"schema": {"type": "string"}}}),
 }
 """The operations by the endpoints of their views, in the order of the page."""

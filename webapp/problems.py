@@ -42,8 +42,17 @@ def of_error(error: type[GroundglassError], status: HTTPStatus) -> Problem:
     >>> problem.kind, problem.title, problem.meaning
     ('too-small', 'Too small', 'Too few pixels, or one side far longer than the other.')
     """
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", error.__name__)
-    return Problem(words.lower().replace(" ", "-"), words.capitalize(), status, inspect.getdoc(error) or "")
+    kind = kind_of(error)
+    return Problem(kind, kind.replace("-", " ").capitalize(), status, inspect.getdoc(error) or "")
+
+
+def kind_of(error: type[Exception]) -> str:
+    """Return the name of an error's kind.
+
+    >>> kind_of(ValueError)
+    'value-error'
+    """
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", error.__name__).lower()
 
 
 def of_status(status: HTTPStatus) -> Problem:

@@ -14,6 +14,7 @@ from flask import current_app
 from model.decode.ct import CtSlice
 from model.decode.guarded import Reader
 from model.errors import Busy
+from webapp.metrics import DECODE, timed
 from webapp.requests import Upload
 
 log = logging.getLogger(__name__)
@@ -76,12 +77,14 @@ def current_readers() -> Readers:
     return readers
 
 
+@timed(DECODE)
 def read_picture(data: bytes) -> CtSlice:
     """Read a file that can only be a picture; raises as `Reader.decode_picture`."""
     with current_readers().lent() as reader:
         return reader.decode_picture(data)
 
 
+@timed(DECODE)
 def read_dicom_file(upload: Upload, *, as_picture: bool) -> CtSlice:
     """Read an upload of one DICOM file; raises as `Reader.open_study`."""
     with TemporaryDirectory(prefix="groundglass-") as scratch, current_readers().lent() as reader:

@@ -9,6 +9,7 @@ from flask import current_app
 
 from model.engine import Engine, load_engine
 from model.errors import WeightsError
+from webapp.metrics import TimedEngine
 from webapp.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -35,9 +36,14 @@ class Segmenter:
         with self._lock:
             if self._engine is None:
                 self._has_failed = True
-                self._engine = load_engine(self._settings.weights, threads=self._settings.threads)
+                self._engine = TimedEngine(load_engine(self._settings.weights, threads=self._settings.threads))
                 self._has_failed = False
             return self._engine
+
+    @property
+    def model_id(self) -> str | None:
+        """Return the name of the network; None where it is not loaded."""
+        return None if self._engine is None else self._engine.identity.model_id
 
     def is_offline(self) -> bool:
         """Whether the weights could not be loaded, and cannot now either; where nobody tried yet, nobody does."""

@@ -22,6 +22,7 @@ from model.volume.areas import measure_areas
 from model.volume.segment import segment_volume
 from webapp.attempt import Attempt, Lost, Stopped
 from webapp.jobs import FILES, SLICES, Order, read_order, upload_names
+from webapp.metrics import DECODE, ENCODE, count_error, timed
 from webapp.pictures import read_pictures
 from webapp.results import write_result
 from webapp.status import UPLOAD
@@ -56,6 +57,7 @@ def _do_or_fail(attempt: Attempt, engine: Engine) -> None:
         raise
     except Exception as exc:
         # Whatever it was, the sender must not wait for ever.
+        count_error(exc)
         attempt.fail(*_told(exc))
     else:
         attempt.finish()
@@ -86,7 +88,8 @@ def _read(attempt: Attempt, engine: Engine) -> None:
                 lambda source, scratch: _read_alone(reader.open_study([source], scratch), source, order, engine),
             )
             return
-        study = reader.open_study(sources, attempt.scratch, as_picture=order.as_picture)
+        with timed(DECODE):
+            study = reader.open_study(sources, attempt.scratch, as_picture=order.as_picture)
         if isinstance(study, CtSlice):
             _read_picture(study, order, attempt, engine)
         else:
@@ -114,6 +117,7 @@ def _read_picture(ct_slice: CtSlice, order: Order, attempt: Attempt, engine: Eng
     write_result(attempt.made, *picture_result(segmentation, order.shown_name))
 
 
+@timed(ENCODE)
 def picture_result(segmentation: Segmentation, shown_name: str) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Return what is kept of a slice: its details, and its pictures by name as PNG files."""
     details = {"name": shown_name, **slice_details(segmentation)}
@@ -143,14 +147,15 @@ def _read_volume(study: VolumeStudy, order: Order, attempt: Attempt, engine: Eng
     )
     measure_areas(segmentation.files, segmentation.measured.rows).save(attempt.made)
     segmentation = with_file_notes(segmentation, study)
-    names = write_all(
-        segmentation,
-        study,
-        attempt.made / FILES,
-        name=order.shown_name,
-        name_patient=order.patient,
-        made=made_on(today(), attempt.folder.name[:6]),
-    )
+    with timed(ENCODE):
+        names = write_all(
+            segmentation,
+            study,
+            attempt.made / FILES,
+            name=order.shown_name,
+            name_patient=order.patient,
+            made=made_on(today(), attempt.folder.name[:6]),
+        )
     details = {
         "name": order.shown_name,
         "files": names,

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 
 from webapp.attempt import begin
+from webapp.logs import configure
 from webapp.queueing import REDIS_QUEUE
 from webapp.results import ResultStore
 from webapp.segmenter import Segmenter
@@ -47,7 +48,7 @@ def read_volume(result_id: str) -> None:
 
 def main() -> None:
     """Work until told to stop."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    configure()
     try:
         settings = _settings()
         if not settings.redis_url:

@@ -1,0 +1,32 @@
+"""Send a volume, wait for its job, keep its mask. Needs the package requests."""
+
+import os
+import time
+
+import requests
+
+SERVER = os.environ.get("SERVER", "http://127.0.0.1:8000")
+
+
+def checked(answer):
+    """Return an answer; raise the server's own sentence where something is wrong."""
+    if answer.headers["Content-Type"] == "application/problem+json":
+        raise SystemExit(answer.json()["detail"])
+    answer.raise_for_status()
+    return answer
+
+
+with open("scan.nii.gz", "rb") as file:
+    sent = checked(requests.post(f"{SERVER}/predict", files={"file": file}))
+
+address = SERVER + sent.headers["Location"]
+while (job := checked(requests.get(address)).json())["state"] in ("queued", "working"):
+    print(f"{job['slices_done']} of {job['slices'] or '?'} slices")
+    time.sleep(1)
+if job["state"] == "failed":
+    raise SystemExit(job["sentence"])
+
+volume = job["measurements"]["volume"]
+print(f"{volume['lesion_percent_of_lung']} % of the lung, severity {volume['severity_grade']}")
+with open("mask.nii.gz", "wb") as file:
+    file.write(checked(requests.get(SERVER + job["files"]["mask.nii.gz"])).content)
