@@ -2,6 +2,7 @@
 # make test     checks, tests and coverage
 # make install  build .venv with everything
 # make report   measure the shipped weights, rebuild docs/report and the figures of MODEL_CARD.md; needs the scans
+# make load     64 clients for two minutes against the real server: docs/load.md (CLIENTS, SECONDS)
 # make check    format, lint, types; changes nothing
 # make fix      format, and mend what the linter can
 
@@ -11,9 +12,9 @@ PORT ?= 8000
 export HOST PORT
 
 BIN := .venv/bin
-SOURCES := app.py wsgi.py gunicorn.conf.py model webapp training tests
+SOURCES := app.py wsgi.py gunicorn.conf.py model webapp training tests benchmarks
 
-.PHONY: serve test install report check fix
+.PHONY: serve test install report load check fix
 
 serve: .venv/serve.done
 	$(BIN)/gunicorn --config gunicorn.conf.py wsgi:app
@@ -32,6 +33,12 @@ report: .venv/all.done
 	$(BIN)/python -m training.screen --manifest $(SCANS)/ct-extra/index.csv --only patient=P001 --present infection=1 \
 		--out docs/report/slice-labels.json
 	$(BIN)/python -m training.model_card --labels docs/report/slice-labels.json
+
+CLIENTS ?= 64
+
+load: SECONDS ?= 120
+load: .venv/serve.done
+	$(BIN)/python -m benchmarks.load --clients $(CLIENTS) --seconds $(SECONDS) --out docs
 
 check: .venv/all.done
 	$(BIN)/ruff format --check $(SOURCES)

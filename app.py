@@ -17,6 +17,8 @@ from webapp import (
     monitor,
     pace,
     pages,
+    patience,
+    places,
     queueing,
     reading,
     requests,
@@ -49,6 +51,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     reader = app.extensions[segmenter.EXTENSION] = segmenter.Segmenter(settings)
     app.extensions[why.EXTENSION] = why.Explanations(settings)
     app.extensions[pace.EXTENSION] = pace.Pace()
+    app.extensions[places.EXTENSION] = places.Places()
     app.extensions[reading.EXTENSION] = reading.Readers()
     app.extensions[queueing.EXTENSION] = queueing.make_queue(settings, store, reader)
     # First, so that it sees what every door answers.
@@ -62,4 +65,5 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app.register_blueprint(api.blueprint)
     app.register_blueprint(docs.blueprint)
     errors.init_app(app)
+    app.wsgi_app = patience.Patience(app.wsgi_app)  # type: ignore[method-assign]  # As Flask says to wrap it.
     return app

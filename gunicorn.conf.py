@@ -37,11 +37,13 @@ except ValueError as exc:
     sys.exit(f"{exc}")
 sys.stderr.write(warning(host, settings))
 
-# Threads let downloads and pages through while another thread of the worker waits for the network.
+# Threads let downloads and pages through while others of the worker wait for the network (webapp.places says how many
+# may), for a volume, or for a slow client.
 worker_class = "gthread"
-threads = 4
-# A worker that shows no sign of life for so long is replaced. Slow clients are not cut off by this: put a reverse proxy
-# that buffers requests in front of a server that strangers can reach.
+threads = 16
+# A worker that shows no sign of life for so long is replaced. Slow clients are not cut off by this. webapp.patience
+# bounds how long an upload may take, but nothing the head of a request: put a reverse proxy that buffers requests in
+# front of a server that strangers can reach.
 timeout = 60
 graceful_timeout = 30
 # Of these, how long a volume may take to be left: a slice takes about a second.

@@ -17,6 +17,7 @@ from model.overlay import PICTURES, render_pictures
 from model.segment import Segmentation, segment_slice
 from webapp.jobs import Order
 from webapp.metrics import ENCODE, timed
+from webapp.places import current_places
 from webapp.queueing import current_queue
 from webapp.reading import read_dicom_file, read_picture
 from webapp.requests import Upload, order_of, read_predict_options, read_upload
@@ -37,7 +38,7 @@ _LOOK_EVERY_S = 0.2
 WAIT_AT_MOST_S = 600.0
 """After this a client that waits is told where its job is, as if it had not asked to wait."""
 
-# Each that waits holds one of the four threads of its process: half of them stay free for everybody else.
+# Each that waits holds one of the threads of its process: most of them stay free for everybody else.
 _waiters = threading.BoundedSemaphore(2)
 
 
@@ -63,13 +64,14 @@ def predict() -> Response:
 def _read_slice(upload: Upload, order: Order) -> Segmentation | None:
     """Read a picture, or a DICOM file with one slice; None where the upload is something longer."""
     engine = current_engine()
-    if upload.is_picture:
-        ct_slice = read_picture(upload.read())
-    elif upload.is_dicom_file:
-        ct_slice = read_dicom_file(upload, as_picture=order.as_picture)
-    else:
+    if not (upload.is_picture or upload.is_dicom_file):
         return None
-    return segment_slice(ct_slice, engine, threshold=order.threshold, quality=order.quality)
+    with current_places().taken():
+        if upload.is_picture:
+            ct_slice = read_picture(upload.read())
+        else:
+            ct_slice = read_dicom_file(upload, as_picture=order.as_picture)
+        return segment_slice(ct_slice, engine, threshold=order.threshold, quality=order.quality)
 
 
 def _read(segmentation: Segmentation, output: str) -> Response:

@@ -16,6 +16,7 @@ from webapp import words
 from webapp.errors import wants_page
 from webapp.jobs import Order
 from webapp.pace import current_pace
+from webapp.places import current_places
 from webapp.queueing import current_queue
 from webapp.reading import read_picture
 from webapp.requests import MAX_PICTURES, Upload, current_settings, order_of, read_form_options, read_upload
@@ -95,7 +96,7 @@ def _read_or_queue(chosen: Upload) -> str:
 
 def _read_picture(data: bytes, order: Order) -> str:
     engine = current_engine()
-    with current_pace().timing(quality=order.quality):
+    with current_places().taken(), current_pace().timing(quality=order.quality):
         segmentation = segment_slice(read_picture(data), engine, threshold=order.threshold, quality=order.quality)
     return current_results().save(*picture_result(segmentation, order.shown_name))
 

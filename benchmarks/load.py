@@ -1,0 +1,288 @@
+"""Many clients at once against the real server: what they get, how long it takes, whether memory grows.
+
+python -m benchmarks.load --clients 64 --seconds 120 --out docs
+
+Each client asks, waits for the answer and asks again; one that is turned away comes back when it was told to. Written
+are OUT/load.json and OUT/load.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import random
+import re
+import statistics
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.serving import machine, resident_mb, running
+from model.phantom import EXAMPLES, phantom_png
+from webapp.places import MOST
+
+UNLIMITED: dict[str, str] = {}
+"""Settings that put no bound on what one client may ask: all of them have one address here."""
+
+SLICE, FORM, LOOK, REFUSED, DAMAGED = "slice", "form", "look at a result", "no picture", "damaged picture"
+
+MIX = {SLICE: 10, FORM: 2, LOOK: 4, REFUSED: 2, DAMAGED: 2}
+"""Of 20 requests, how many are of a kind."""
+
+TURNED_AWAY = (429, 503)
+WARM_UP_SHARE = 0.25
+"""Of the time, after which memory is looked at: allocators take what they need at first."""
+
+SAMPLE_EVERY_S = 0.5
+TIMEOUT_S = 120.0
+BOUNDARY = "groundglass-load"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One request: its kind, its status (0 where the connection broke), and its seconds."""
+
+    kind: str
+    status: int
+    seconds: float
+
+
+@dataclass
+class Measured:
+    """What all clients and the watch on memory have seen. samples : requests answered so far, and MB."""
+
+    answers: list[Answer] = field(default_factory=list)
+    samples: list[tuple[int, float]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, answer: Answer) -> None:
+        """Note an answer."""
+        with self.lock:
+            self.answers.append(answer)
+
+
+class Client:
+    """One visitor, with a cookie and the results it has seen."""
+
+    def __init__(self, port: int, seed: int, measured: Measured, pictures: Sequence[bytes]) -> None:
+        self._port, self._measured, self._pictures = port, measured, pictures
+        # Each mix is drawn anew from the same seed.
+        self._rng = random.Random(seed)
+        self._cookie, self._token, self._result = "", "", ""
+
+    def run(self, until: float) -> None:
+        """Ask until a time of the monotonic clock."""
+        while time.monotonic() < until:
+            (kind,) = self._rng.choices(list(MIX), list(MIX.values()))
+            status, headers = self._timed(kind)
+            if status in TURNED_AWAY:
+                time.sleep(min(float(headers.get("Retry-After", 1)), max(0.0, until - time.monotonic())))
+
+    def _timed(self, kind: str) -> tuple[int, dict[str, str]]:
+        began = time.monotonic()
+        try:
+            status, headers = self._ask(kind)
+        except (OSError, http.client.HTTPException):
+            status, headers = 0, {}
+        self._measured.add(Answer(kind, status, time.monotonic() - began))
+        return status, headers
+
+    def _ask(self, kind: str) -> tuple[int, dict[str, str]]:
+        picture = self._rng.choice(self._pictures)
+        if kind == FORM:
+            return self._send_form(picture)
+        if kind == LOOK:
+            return self._look()
+        content = {SLICE: picture, REFUSED: b"Dear radiologist,", DAMAGED: picture[: len(picture) // 2]}[kind]
+        return self._post("/predict", content, {})
+
+    def _send_form(self, picture: bytes) -> tuple[int, dict[str, str]]:
+        if not self._token:
+            _, headers, page = self._request("GET", "/", b"", {"Accept": "text/html"})
+            self._cookie = headers.get("Set-Cookie", "").partition(";")[0]
+            found = re.search(rb'name="csrf_token"[^>]*value="([^"]+)"', page)
+            self._token = found[1].decode() if found else ""
+        status, headers = self._post("/upload", picture, {"csrf_token": self._token})
+        self._result = headers.get("Location", self._result)
+        return status, headers
+
+    def _look(self) -> tuple[int, dict[str, str]]:
+        path = self._result + self._rng.choice(["", "/overlay.png"]) if self._result else "/"
+        return self._request("GET", path, b"", {"Accept": "text/html"})[:2]
+
+    def _post(self, path: str, content: bytes, fields: dict[str, str]) -> tuple[int, dict[str, str]]:
+        parts = [
+            f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'
+            for name, text in fields.items()
+        ]
+        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="slice.png"\r\n\r\n'
+        body = "".join(parts).encode() + head.encode() + content + f"\r\n--{BOUNDARY}--\r\n".encode()
+        kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", "Accept": "image/png, text/html"}
+        return self._request("POST", path, body, kind)[:2]
+
+    def _request(
+        self, method: str, path: str, body: bytes, headers: dict[str, str]
+    ) -> tuple[int, dict[str, str], bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT_S)
+        try:
+            cookie = {"Cookie": self._cookie} if self._cookie else {}
+            connection.request(method, path, body, headers | cookie)
+            response = connection.getresponse()
+            return response.status, dict(response.getheaders()), response.read()
+        finally:
+            connection.close()
+
+
+def measure(*, clients: int, seconds: float) -> Measured:
+    """Let clients ask a server of their own for so long."""
+    measured, pictures = Measured(), [phantom_png(kind) for kind in EXAMPLES]
+    with (
+        tempfile.TemporaryDirectory(prefix="groundglass-load-") as folder,
+        running(Path(folder), **UNLIMITED) as (pid, port),
+    ):
+        # Both processes have read one before anything is measured.
+        _ask_all([Client(port, seed, Measured(), pictures) for seed in range(8)], time.monotonic() + 5.0)
+        until = time.monotonic() + seconds
+        watch = threading.Thread(target=_watch, args=(pid, measured, until), daemon=True)
+        watch.start()
+        _ask_all([Client(port, seed, measured, pictures) for seed in range(clients)], until)
+        watch.join()
+    return measured
+
+
+def _ask_all(clients: Sequence[Client], until: float) -> None:
+    threads = [threading.Thread(target=client.run, args=(until,)) for client in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _watch(pid: int, measured: Measured, until: float) -> None:
+    while time.monotonic() < until:
+        held = resident_mb(pid)
+        if held is not None:
+            measured.samples.append((len(measured.answers), held))
+        time.sleep(SAMPLE_EVERY_S)
+
+
+def summary(measured: Measured, *, clients: int, seconds: float) -> dict[str, Any]:
+    """Return the figures, for JSON."""
+    accepted = [answer for answer in measured.answers if 200 <= answer.status < 400]
+    turned = [answer for answer in measured.answers if answer.status in TURNED_AWAY]
+    return {
+        "machine": machine(),
+        "clients": clients,
+        "seconds": seconds,
+        "requests": len(measured.answers),
+        "statuses": dict(sorted(Counter(answer.status for answer in measured.answers).items())),
+        "turned_away": len(turned),
+        "seconds_of_turned_away": _percentiles(turned),
+        "slices_per_second": sum(answer.kind in (SLICE, FORM) for answer in accepted) / seconds,
+        "seconds_by_kind": {
+            kind: _percentiles([answer for answer in accepted if answer.kind == kind]) for kind in (SLICE, FORM, LOOK)
+        },
+        "memory": _memory(measured.samples),
+    }
+
+
+def _percentiles(answers: Sequence[Answer]) -> dict[str, float] | None:
+    if not answers:
+        return None
+    times = [answer.seconds for answer in answers]
+    return {
+        "count": len(times),
+        **{f"p{share}": float(np.percentile(times, share)) for share in (50, 95, 99)},
+        "max": max(times),
+    }
+
+
+def _memory(samples: Sequence[tuple[int, float]]) -> dict[str, float] | None:
+    """Return how much memory all processes held, and by how much it grew, by least squares after the warm-up."""
+    late = samples[int(len(samples) * WARM_UP_SHARE) :]
+    if len({count for count, _ in late}) < 3:
+        return None
+    counts, held = np.array(late, np.float64).T
+    slope = float(np.polyfit(counts / 1000.0, held, 1)[0])
+    return {
+        "mb_at_first": samples[0][1],
+        "mb_median": statistics.median(held.tolist()),
+        "mb_most": max(mb for _, mb in samples),
+        "mb_per_1000_requests": slope,
+        "requests_seen": float(counts[-1] - counts[0]),
+    }
+
+
+def as_markdown(figures: dict[str, Any]) -> str:
+    """Return a page of the figures."""
+    mix = ", ".join(f"{count} {kind}" for kind, count in MIX.items())
+    statuses = [f"| {status or 'connection broke'} | {count:,} |" for status, count in figures["statuses"].items()]
+    times = [_row(kind, times) for kind, times in figures["seconds_by_kind"].items() if times]
+    turned = [_row("(turned away)", figures["seconds_of_turned_away"])] if figures["turned_away"] else []
+    lines = [
+        "# Under load",
+        "",
+        f"{figures['clients']} clients for {figures['seconds']:.0f} seconds against the server of `make serve`, two",
+        f"processes, on the same machine: {figures['machine']}.",
+        "Written by `make load`, with `load.json`.",
+        "",
+        f"{figures['requests']:,} requests; of 20: {mix}. Each client asks, waits for the answer and asks again; one",
+        "that is turned away comes back when it was told to.",
+        "",
+        "| Status | Requests |",
+        "|---|---|",
+        *statuses,
+        "",
+        f"{figures['slices_per_second']:.1f} slices were read in a second. {figures['turned_away']:,} requests were",
+        f"turned away (503 with Retry-After): each process takes {MOST} slices at a time, those that wait included.",
+        "",
+        "| Accepted | Requests | Median | 95 % within | 99 % within | Longest |",
+        "|---|---|---|---|---|---|",
+        *times,
+        *turned,
+        "",
+    ]
+    return "\n".join([*lines, *_memory_lines(figures["memory"])])
+
+
+def _memory_lines(memory: dict[str, float] | None) -> list[str]:
+    if memory is None:
+        return []
+    first, median, most = (f"{memory[name]:,.0f} MB" for name in ("mb_at_first", "mb_median", "mb_most"))
+    return [
+        f"Memory of all its processes: {first} at first, {median} in the median, {most} at most. By least squares over",
+        f"the last three quarters of the time it grew by {memory['mb_per_1000_requests']:.2f} MB for 1,000 requests.",
+        "",
+    ]
+
+
+def _row(kind: str, times: dict[str, float]) -> str:
+    seconds = " | ".join(f"{times[name]:.2f} s" for name in ("p50", "p95", "p99", "max"))
+    return f"| {kind} | {times['count']:,} | {seconds} |"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--out", type=Path, default=Path("docs"))
+    options = parser.parse_args(arguments)
+    figures = summary(
+        measure(clients=options.clients, seconds=options.seconds), clients=options.clients, seconds=options.seconds
+    )
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "load.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    (options.out / "load.md").write_text(as_markdown(figures), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
