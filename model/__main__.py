@@ -26,6 +26,7 @@ def _segment(options: argparse.Namespace) -> int:
         quality=options.quality,
         as_picture=options.as_picture,
         patient=options.patient_name,
+        force=options.force,
     )
     return run(options.inputs, out=options.out, options=how, weights=options.weights)
 
@@ -74,6 +75,9 @@ def _add_segment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     segment.add_argument(
         "--as-picture", action="store_true", help="read single DICOM files as plain pictures, secondary captures too"
+    )
+    segment.add_argument(
+        "--force", action="store_true", help="read what does not look like a chest CT, too; its files carry the warning"
     )
     segment.add_argument("--patient-name", action="store_true", help="print the patient's name in the PDF report")
     segment.add_argument(

@@ -14,12 +14,13 @@ from model.decode.ct import CtSlice
 from model.decode.study import VolumeStudy, open_study
 from model.engine import SHIPPED_WEIGHTS, Engine, Identity
 from model.ensemble import load_ensemble
-from model.errors import GroundglassError, MissingFile
+from model.errors import GroundglassError, MissingFile, NotChestCt
 from model.export.folder import with_file_notes, write_all
 from model.export.montage import slice_overlay_png
 from model.export.pdf import made_on, today
 from model.inputs import SUFFIXES, Input, find_inputs
 from model.overlay import render_pictures
+from model.recognise.judge import load_recogniser
 from model.segment import segment_slice
 from model.tables import GrowingTable
 from model.volume.segment import VolumeSegmentation, segment_volume
@@ -28,12 +29,13 @@ from model.volume.segment import VolumeSegmentation, segment_volume
 @dataclass(frozen=True)
 class Options:
     """How inputs are read: the threshold, whether several looks are averaged, DICOM files as plain pictures,
-    reports with the patient's name."""
+    reports with the patient's name; whether what does not look like a chest CT is read all the same."""
 
     threshold: float
     quality: bool = False
     as_picture: bool = False
     patient: bool = False
+    force: bool = False
 
 
 def run(inputs: Sequence[Path], *, out: Path, options: Options, weights: Sequence[Path] = ()) -> int:
@@ -62,6 +64,7 @@ class _Batch:
 
     def __init__(self, engine: Engine, out: Path, options: Options) -> None:
         self._engine, self._out, self._options = engine, out, options
+        self._recogniser = load_recogniser()
         self._slices, self._volumes = GrowingTable(out / "measurements.csv"), GrowingTable(out / "volumes.csv")
 
     def read_all(self, inputs: Sequence[Input]) -> int:
@@ -87,15 +90,28 @@ class _Batch:
 
     def _read_picture(self, given: Input, ct_slice: CtSlice) -> None:
         how = self._options
-        segmentation = segment_slice(ct_slice, self._engine, threshold=how.threshold, quality=how.quality)
+        segmentation = segment_slice(
+            ct_slice,
+            self._engine,
+            threshold=how.threshold,
+            quality=how.quality,
+            recogniser=self._recogniser,
+            force=how.force,
+        )
         for kind, png in render_pictures(segmentation).items():
             (self._out / f"{given.name}_{kind}.png").write_bytes(png)
-        self._slices.add(self._row(given, segmentation.findings.as_dict(), segmentation.model, ct_slice.notes))
+        self._slices.add(self._row(given, segmentation.findings.as_dict(), segmentation.model, segmentation.notes))
 
     def _read_volume(self, given: Input, study: VolumeStudy, scratch: Path) -> None:
         how = self._options
         segmentation = segment_volume(
-            study.volume, self._engine, scratch / "slices", threshold=how.threshold, quality=how.quality
+            study.volume,
+            self._engine,
+            scratch / "slices",
+            threshold=how.threshold,
+            quality=how.quality,
+            recogniser=self._recogniser,
+            force=how.force,
         )
         folder = self._out / given.name
         segmentation = with_file_notes(segmentation, study)
@@ -130,4 +146,6 @@ def _write_overlays(segmentation: VolumeSegmentation, folder: Path, *, sides_kno
 
 
 def _reason(exc: Exception) -> str:
+    if isinstance(exc, NotChestCt):
+        return f"{exc} To read it all the same: --force"
     return str(exc.strerror) if isinstance(exc, OSError) else str(exc)

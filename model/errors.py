@@ -6,6 +6,7 @@ GroundglassError
 │   ├── EmptyFile            the file has no bytes
 │   ├── NotAnImage           the bytes are no picture of a supported format
 │   ├── NotCt                a medical file, but no CT slice or volume that can be read
+│   ├── NotChestCt           a picture or scan, but it does not look like a chest CT
 │   ├── DamagedImage         a supported format, but truncated or corrupt
 │   ├── TooLarge             more bytes or more pixels than allowed
 │   ├── TooSmall             too few pixels, or a side far longer than the other
@@ -44,6 +45,10 @@ class NotAnImage(InputError):
 
 class NotCt(InputError):
     """A medical file, but no CT slice or volume that can be read."""
+
+
+class NotChestCt(InputError):
+    """A picture or scan that does not look like a chest CT, and is read only when its sender insists."""
 
 
 class DamagedImage(InputError):

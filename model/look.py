@@ -5,6 +5,8 @@ Lesions are bounded to the lungs, where the network tells lungs.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +21,18 @@ CROP_MARGIN = 0.06
 
 SMALLEST_BOX = 0.25
 """Of the slice's longer side: a smaller lung box is a sliver at the apex or base, and a closer look tells nothing."""
+
+
+class CloseLook(NamedTuple):
+    """What several looks found together, and the first two apart.
+
+    probability : (H, W, C) float32, their mean. plain, mirrored : (H, W, C) float32, by the slice and by its mirror
+    image; how much they differ tells how sure the network is.
+    """
+
+    probability: FloatArray
+    plain: FloatArray
+    mirrored: FloatArray
 
 
 def look(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> FloatArray:
@@ -41,28 +55,29 @@ def _look_once(pixels: Gray, value_range: tuple[float, float], engine: Engine) -
     return restore(answer, (pixels.shape[0], pixels.shape[1]))
 
 
-def look_closely(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> FloatArray:
+def look_closely(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> CloseLook:
     """Ask about the slice and its mirror image, then, where there are lungs, about the lung box and its mirror image.
 
-    Inside the lung box the result is the mean of all four, outside of it of the first two. Parameters and result as in
-    `look`; it takes four times as long.
+    Inside the lung box the probability is the mean of all four, outside of it of the first two. Parameters and arrays
+    as in `look`; it takes four times as long.
     """
-    whole = _look_twice(pixels, value_range, engine)
+    plain, mirrored = _look_twice(pixels, value_range, engine)
+    whole = (plain + mirrored) / np.float32(2.0)
     box = lung_box(whole[..., 1]) if "lung" in engine.channels else None
     if box is not None:
-        part = _look_twice(pixels[box], value_range, engine)
+        part = sum(_look_twice(pixels[box], value_range, engine)) / np.float32(2.0)
         whole[box] = (whole[box] + part) / 2.0
-    return _bounded(whole, engine)
+    return CloseLook(_bounded(whole, engine), _bounded(plain, engine), _bounded(mirrored, engine))
 
 
 def _bounded(probability: FloatArray, engine: Engine) -> FloatArray:
     return bound_to_lungs(probability) if "lung" in engine.channels else probability
 
 
-def _look_twice(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> FloatArray:
+def _look_twice(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> tuple[FloatArray, FloatArray]:
+    """Return the answers about a slice and about its mirror image, the second turned back."""
     mirrored = _look_once(pixels[:, ::-1], value_range, engine)
-    mean: FloatArray = (_look_once(pixels, value_range, engine) + mirrored[:, ::-1]) / 2.0
-    return mean
+    return _look_once(pixels, value_range, engine), mirrored[:, ::-1]
 
 
 def lung_box(lung: FloatArray, *, threshold: float = 0.5) -> tuple[slice, slice] | None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.agreement import Agreement, agreement
 from model.decode.ct import CtSlice
 from model.decode.picture import decode_picture
 from model.engine import Engine, Identity
+from model.errors import NotChestCt
 from model.findings import Findings, Mask, lesion_mask, measure
 from model.look import look, look_closely
 from model.preprocess import Gray, resize, square_shape
+from model.recognise.judge import Recogniser, Recognition
 from model.threshold import DEFAULT_THRESHOLD
 
-Look = Callable[[Gray, tuple[float, float], Engine], NDArray[np.float32]]
+FloatArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Segmentation:
     lesion_probability : (H, W) float32 in 0.0 ... 1.0.
     lung_probability : the same, or None where the network has no lung channel.
     quality : whether several looks were averaged.
+    flips : how far the looks at the slice and at its mirror image agree; None without `quality`.
+    recognition : what the slice looks like; None where nobody asked.
     """
 
     ct_slice: CtSlice
@@ -34,6 +38,14 @@ class Segmentation:
     findings: Findings
     model: Identity
     quality: bool = False
+    flips: Agreement | None = None
+    recognition: Recognition | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be told of the slice: first what it looks like, then what was lost or guessed in reading."""
+        told = self.recognition.sentence if self.recognition else ""
+        return (told, *self.ct_slice.notes) if told else self.ct_slice.notes
 
     @property
     def mask(self) -> Mask:
@@ -42,7 +54,13 @@ class Segmentation:
 
 
 def segment(
-    data: bytes, engine: Engine, *, threshold: float = DEFAULT_THRESHOLD, quality: bool = False
+    data: bytes,
+    engine: Engine,
+    *,
+    threshold: float = DEFAULT_THRESHOLD,
+    quality: bool = False,
+    recogniser: Recogniser | None = None,
+    force: bool = False,
 ) -> Segmentation:
     """Read a picture file and find its lesions.
 
@@ -51,20 +69,31 @@ def segment(
     data : a whole picture file.
     threshold : probability from which a pixel is lesion, above 0 and below 1.
     quality : average four looks, see `model.look.look_closely`; a little more accurate, four times slower.
+    recogniser : tells what the slice shows; None where nobody asks.
+    force : read it even where it does not look like a chest CT.
 
     Raises
     ------
     InputError : the file cannot be read; see `model.decode.picture`.
+    NotChestCt : it does not look like a chest CT, and `force` is not given.
     """
-    return segment_slice(decode_picture(data), engine, threshold=threshold, quality=quality)
+    ct_slice = decode_picture(data)
+    return segment_slice(ct_slice, engine, threshold=threshold, quality=quality, recogniser=recogniser, force=force)
 
 
 def segment_slice(
-    ct_slice: CtSlice, engine: Engine, *, threshold: float = DEFAULT_THRESHOLD, quality: bool = False
+    ct_slice: CtSlice,
+    engine: Engine,
+    *,
+    threshold: float = DEFAULT_THRESHOLD,
+    quality: bool = False,
+    recogniser: Recogniser | None = None,
+    force: bool = False,
 ) -> Segmentation:
-    """Find the lesions of a slice; parameters as in `segment`."""
-    ask = look_closely if quality else look
-    probabilities = _in_proportion(ct_slice, ask, engine)
+    """Find the lesions of a slice; parameters and errors as in `segment`."""
+    recognition = recogniser.recognise(ct_slice) if recogniser else None
+    refuse(recognition, force=force)
+    probabilities, flips = _ask(ct_slice, engine, threshold=threshold, quality=quality)
     lesion = np.ascontiguousarray(probabilities[..., 0])
     lung = np.ascontiguousarray(probabilities[..., 1]) if "lung" in engine.channels else None
     findings = measure(
@@ -74,14 +103,35 @@ def segment_slice(
         spacing_mm=ct_slice.spacing_mm,
         hounsfield=np.asarray(ct_slice.pixels, np.float32) if ct_slice.hounsfield else None,
     )
-    return Segmentation(ct_slice, lesion, lung, findings, engine.identity, quality)
+    return Segmentation(ct_slice, lesion, lung, findings, engine.identity, quality, flips, recognition)
 
 
-def _in_proportion(ct_slice: CtSlice, ask: Look, engine: Engine) -> NDArray[np.float32]:
-    """Ask about a slice with square pixels, as the network has learned, and return the answer at the slice's own."""
+def refuse(recognition: Recognition | None, *, force: bool) -> None:
+    """Raise NotChestCt where something does not look like a chest CT and is not to be read by force."""
+    if recognition and recognition.refused and not force:
+        raise NotChestCt(recognition.sentence)
+
+
+def _ask(ct_slice: CtSlice, engine: Engine, *, threshold: float, quality: bool) -> tuple[FloatArray, Agreement | None]:
+    """Ask the network; return (H, W, C) float32, and how far the looks at slice and mirror image agree."""
+    pixels = _in_proportion(ct_slice)
+    if not quality:
+        return _restored(look(pixels, ct_slice.value_range, engine), ct_slice.shape), None
+    looks = look_closely(pixels, ct_slice.value_range, engine)
+    flips = agreement(looks.plain[..., 0], looks.mirrored[..., 0], threshold)
+    return _restored(looks.probability, ct_slice.shape), flips
+
+
+def _in_proportion(ct_slice: CtSlice) -> Gray:
+    """Return the slice with square pixels, as the network has learned."""
     shape = square_shape(ct_slice.shape, ct_slice.spacing_mm)
     if shape == ct_slice.shape:
-        return ask(ct_slice.pixels, ct_slice.value_range, engine)
-    answer = ask(resize(np.asarray(ct_slice.pixels, np.float32), shape), ct_slice.value_range, engine)
-    restored = resize(answer, ct_slice.shape).reshape(*ct_slice.shape, len(engine.channels))
-    return np.clip(restored, 0.0, 1.0)
+        return ct_slice.pixels
+    return resize(np.asarray(ct_slice.pixels, np.float32), shape)
+
+
+def _restored(answer: FloatArray, shape: tuple[int, int]) -> FloatArray:
+    """Return an answer, (H, W, C), at the height and width of the slice."""
+    if answer.shape[:2] == shape:
+        return answer
+    return np.clip(resize(answer, shape).reshape(*shape, answer.shape[2]), 0.0, 1.0)

@@ -10,6 +10,7 @@ from model.engine import FloatArray, Identity
 from model.ensemble import EnsembleEngine
 from model.errors import WeightsError
 from model.look import look, look_closely, lung_box
+from model.preprocess import Gray
 
 
 class Echo:
@@ -59,7 +60,7 @@ def test_a_close_look_is_four_looks_two_of_them_at_the_lungs() -> None:
 
 
 def test_the_mirrored_look_takes_away_a_lean_to_one_side() -> None:
-    answer = look_closely(square(), RANGE, Echo(("lesion",), lean=0.2))[..., 0]
+    answer = look_closely(square(), RANGE, Echo(("lesion",), lean=0.2)).probability[..., 0]
     assert answer[112, 60] == pytest.approx(answer[112, 223 - 60], abs=1e-5)
     assert answer[112, 60] == pytest.approx(128 / 255 + 0.1, abs=1e-3)
 
@@ -85,18 +86,31 @@ def test_outside_of_the_lung_box_the_first_looks_count() -> None:
             answer[:, :20, :, 1] = 0.4
             return answer
 
-    answer = look_closely(square(), RANGE, Far())
+    answer = look_closely(square(), RANGE, Far()).probability
     # Rows 0 to 9 of the slice; the closer looks are at rows 49 to 174.
     assert answer[4, 112, 1] == pytest.approx(0.4, abs=1e-6)
     assert answer[112, 112, 0] == pytest.approx(128 / 255, abs=0.01)
 
 
-@pytest.mark.parametrize("ask", [look, look_closely])
+def closely(pixels: Gray, value_range: tuple[float, float], engine: Echo) -> FloatArray:
+    return look_closely(pixels, value_range, engine).probability
+
+
+@pytest.mark.parametrize("ask", [look, closely])
 def test_lesions_are_bounded_to_the_lungs_where_lungs_are_told(ask: Callable[..., FloatArray]) -> None:
     pixels = square()
     pixels[0:8, 100:108] = 60
     assert ask(pixels, RANGE, Echo())[4, 104, 0] == 0.0
     assert ask(pixels, RANGE, Echo(("lesion",)))[4, 104, 0] == pytest.approx(60 / 255, abs=0.01)
+
+
+def test_the_first_two_looks_of_a_close_one_are_given_apart() -> None:
+    looks = look_closely(square(), RANGE, Echo(("lesion",), lean=0.2))
+    np.testing.assert_array_equal(looks.plain, look(square(), RANGE, Echo(("lesion",), lean=0.2)))
+    # Echo leans to one side of whatever it is shown: turned back, the mirrored answer leans to the other.
+    assert looks.mirrored[112, 60, 0] == pytest.approx(looks.plain[112, 223 - 60, 0], abs=1e-5)
+    assert abs(looks.mirrored[112, 60, 0] - looks.plain[112, 60, 0]) > 0.05
+    np.testing.assert_allclose(looks.probability, (looks.plain + looks.mirrored) / 2.0, atol=1e-6)
 
 
 def test_the_box_is_about_the_lungs_with_a_margin() -> None:

@@ -19,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from model.decode.ct import CtSlice
+from model.decode.picture import decode_picture
 from model.engine import SHIPPED_WEIGHTS, file_sha256
 from model.recognise.encoder import Encoder
 from model.recognise.head import Head
-from model.recognise.judge import CHEST, SHIPPED_HEAD, SIDEWAYS, SOFT, UPSIDE_DOWN, judge
+from model.recognise.judge import CHEST, SHIPPED_HEAD, SIDEWAYS, SOFT, UPSIDE_DOWN, Recogniser
 from training.commands import sentences
 from training.data.augment import lung_box
 from training.data.dataset import DATA_FOLDER, Row, read_gray, read_manifest
@@ -45,11 +47,19 @@ TURNS: dict[str, tuple[Callable[[ByteImage], ByteImage], ...]] = {
 
 @dataclass(frozen=True)
 class Example:
-    """A picture and what it shows. group : what a report counts it under."""
+    """A picture and what it shows.
+
+    group : what a report counts it under. colour_share : as in `model.decode.ct.CtSlice`.
+    """
 
     image: ByteImage
     kind: str
     group: str
+    colour_share: float = 0.0
+
+    def as_slice(self) -> CtSlice:
+        """Return it as decoding gives it."""
+        return CtSlice(self.image, (0.0, 255.0), colour_share=self.colour_share)
 
 
 def pictures(folder: Path, use: str) -> Iterator[Example]:
@@ -57,7 +67,9 @@ def pictures(folder: Path, use: str) -> Iterator[Example]:
     with (folder / "index.csv").open(newline="", encoding="utf-8") as file:
         for line in csv.DictReader(file):
             if line["use"] == use:
-                yield Example(read_gray(folder / line["image"]), kind_of(line["kind"], line["expect"]), line["kind"])
+                ct_slice = decode_picture((folder / line["image"]).read_bytes())
+                kind = kind_of(line["kind"], line["expect"])
+                yield Example(ct_slice.as_bytes(), kind, line["kind"], ct_slice.colour_share)
 
 
 def kind_of(kind: str, expect: str) -> str:
@@ -175,12 +187,12 @@ def write_card(head: Path, examples: Mapping[str, int]) -> None:
     head.with_suffix(".json").write_text(f"{json.dumps(content, indent=1)}\n", encoding="utf-8")
 
 
-def rates(encoder: Encoder, head: Head, examples: Iterator[Example]) -> str:
+def rates(recogniser: Recogniser, examples: Iterator[Example]) -> str:
     """Return by group how many are refused and what they were taken for, as Markdown."""
     found: dict[tuple[str, str], Counter[str]] = {}
     refused: Counter[tuple[str, str]] = Counter()
     for example in tqdm(examples, unit="picture", disable=None):
-        answer = judge(head.probabilities(encoder.features(example.image)))
+        answer = recogniser.recognise(example.as_slice())
         key = (example.kind, example.group)
         found.setdefault(key, Counter())[answer.kind] += 1
         refused[key] += answer.refused
@@ -213,7 +225,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         head.save(options.out)
         write_card(options.out, Counter(kind for _, kind in seen))
-        table = rates(encoder, head, reported_examples(options.pictures, [row for row in rows if row.split == "val"]))
+        held_out = [row for row in rows if row.split == "val"]
+        table = rates(Recogniser(encoder, head), reported_examples(options.pictures, held_out))
         log.info("%s", table)
         if options.report:
             options.report.write_text(f"{table}\n", encoding="utf-8")

@@ -9,6 +9,12 @@ from pydantic import BaseModel, Field, create_model
 from model.findings import Findings
 from model.volume.findings import VolumeFindings
 
+FlipDice = Field(
+    description="Dice of the lesions in the readings of slice and mirror image, 1.0 where they agree entirely; null "
+    "without quality, or where neither has any",
+    ge=0.0,
+    le=1.0,
+)
 HexDigest = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the file with the weights")
 
 
@@ -19,11 +25,21 @@ class Model(BaseModel):
     sha256: str = HexDigest
 
 
+class Recognised(BaseModel):
+    """What the upload looks like, before anybody asks where its lesions are."""
+
+    kind: str = Field(description="the likeliest, such as chest CT")
+    refused: bool = Field(description="whether it does not look like a chest CT, and was read because of force=1")
+    sentence: str = Field(description="what to know of it; empty where it looks as it should")
+
+
 class Reading(BaseModel):
     """What is said of everything that was read."""
 
     model: Model
     quality: bool = Field(description="whether four looks were averaged")
+    flip_dice: float | None = FlipDice
+    recognition: Recognised
     notes: list[str] = Field(description="what is odd about the input, as sentences")
     notice: str = Field(description="that this is for research only")
 
@@ -79,6 +95,8 @@ class VolumeMeasurements(BaseModel):
     slices: list[SliceOfVolume]  # type: ignore[valid-type]  # A class that was made above.
     model: Model
     quality: bool
+    flip_dice: float | None = FlipDice
+    recognition: Recognised
     notes: list[str]
 
 
@@ -116,6 +134,8 @@ class Job(BaseModel):
     model: Model | None = None
     threshold: float | None = None
     quality: bool | None = None
+    flip_dice: float | None = None
+    recognition: Recognised | None = None
     notes: list[str] | None = None
     notice: str | None = None
     pictures: list[PictureOfMany] | None = None

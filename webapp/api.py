@@ -14,7 +14,7 @@ from flask import Blueprint, Response, jsonify, make_response, request, url_for
 from model.errors import StorageError
 from model.export.names import MASK, MONTAGE, PROBABILITY
 from model.overlay import PICTURES, render_pictures
-from model.segment import Segmentation, segment_slice
+from model.segment import Segmentation
 from webapp.jobs import Order
 from webapp.metrics import ENCODE, timed
 from webapp.places import current_places
@@ -22,10 +22,10 @@ from webapp.queueing import current_queue
 from webapp.reading import read_dicom_file, read_picture
 from webapp.requests import Upload, order_of, read_predict_options, read_upload
 from webapp.results import current_results, private
-from webapp.segmenter import current_engine
+from webapp.segmenter import current_networks
 from webapp.status import DONE, FAILED, Status
 from webapp.volumes import describe, error_of, file, slice_answer
-from webapp.work import slice_details
+from webapp.work import read_slice, slice_details
 
 blueprint = Blueprint("api", __name__)
 
@@ -63,7 +63,7 @@ def predict() -> Response:
 
 def _read_slice(upload: Upload, order: Order) -> Segmentation | None:
     """Read a picture, or a DICOM file with one slice; None where the upload is something longer."""
-    engine = current_engine()
+    networks = current_networks()
     if not (upload.is_picture or upload.is_dicom_file):
         return None
     with current_places().taken():
@@ -71,7 +71,7 @@ def _read_slice(upload: Upload, order: Order) -> Segmentation | None:
             ct_slice = read_picture(upload.read())
         else:
             ct_slice = read_dicom_file(upload, as_picture=order.as_picture)
-        return segment_slice(ct_slice, engine, threshold=order.threshold, quality=order.quality)
+        return read_slice(ct_slice, order, networks)
 
 
 def _read(segmentation: Segmentation, output: str) -> Response:
@@ -158,4 +158,4 @@ def healthz() -> Response:
 @blueprint.get("/readyz")
 def readyz() -> Response:
     """Answer whether slices can be read; 503 with the reason where the weights cannot be loaded."""
-    return jsonify(status="ready", model=current_engine().identity.as_dict())
+    return jsonify(status="ready", model=current_networks().engine.identity.as_dict())

@@ -26,6 +26,7 @@ STATUS: dict[type[errors.GroundglassError], HTTPStatus] = {
     errors.BrokenUpload: HTTPStatus.BAD_REQUEST,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.NotAnImage: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.NotChestCt: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.DamagedImage: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotCt: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooSmall: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -69,7 +70,13 @@ def _handle_ours(error: errors.GroundglassError) -> Response:
         # Whoever uploads can do nothing about the weights; whoever runs the server asks /readyz.
         return _answer(problem, "The server cannot read slices now: its network could not be loaded. Try again later.")
     retry_after_s = (error.retry_after_s or RETRY_AFTER_S) if isinstance(error, errors.Busy) else None
-    return _answer(problem, str(error), retry_after_s=retry_after_s)
+    return _answer(problem, _sentence(error), retry_after_s=retry_after_s)
+
+
+def _sentence(error: errors.GroundglassError) -> str:
+    """Return what is wrong; of a refusal, which only programs meet here, also how to go on."""
+    forced = " Send it with force=1 to have it read anyway." if isinstance(error, errors.NotChestCt) else ""
+    return f"{error}{forced}"
 
 
 def _handle_refused(error: Refused) -> Response:

@@ -31,6 +31,7 @@ class Order:
     as_picture: bool
     patient: bool  # whether the report names the patient and the file
     each_picture: bool = False  # whether each file is a picture, to be read by itself
+    force: bool = False  # whether it is read even where it does not look like a chest CT
 
 
 class JobStore:

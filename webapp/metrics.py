@@ -20,7 +20,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from model.engine import Engine
-from model.errors import Busy, InputError
+from model.errors import Busy, InputError, NotChestCt
+from model.recognise.judge import Recognition
 from webapp import problems
 
 DECODE, NETWORK, ENCODE = "decode", "network", "encode"
@@ -48,6 +49,12 @@ def count_error(error: Exception) -> None:
     """Count what an upload failed with: a refusal where the sender can do something about it, or has to wait."""
     kind = problems.kind_of(type(error))
     (REFUSALS if isinstance(error, InputError | Busy) else ERRORS).labels(kind).inc()
+
+
+def count_doubt(recognition: Recognition | None) -> None:
+    """Count what does not look like a chest CT and was read all the same; where it was not, it is an error."""
+    if recognition is not None and recognition.refused:
+        REFUSALS.labels(problems.kind_of(NotChestCt)).inc()
 
 
 def count_status(status: HTTPStatus) -> None:

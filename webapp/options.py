@@ -34,6 +34,7 @@ class ReadingOptions(BaseModel):
     )
     picture: bool = _switch("reads a single DICOM file as a plain picture: a secondary capture, say")
     patient: bool = _switch("prints the file's name in the PDF report, and of a DICOM series the patient's")
+    force: bool = _switch("reads what does not look like a chest CT, too; all that is answered carries the warning")
 
     @model_validator(mode="before")
     @classmethod

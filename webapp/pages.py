@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from http import HTTPStatus
+from typing import Any
 
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
@@ -11,7 +13,6 @@ from model.decode.picture import FORMATS, MAX_MEGAPIXELS
 from model.errors import InvalidOption
 from model.export.names import NOTICE
 from model.phantom import phantom_png
-from model.segment import segment_slice
 from webapp import words
 from webapp.errors import wants_page
 from webapp.jobs import Order
@@ -21,13 +22,13 @@ from webapp.queueing import current_queue
 from webapp.reading import read_picture
 from webapp.requests import MAX_PICTURES, Upload, current_settings, order_of, read_form_options, read_upload
 from webapp.results import current_results, private
-from webapp.segmenter import current_engine, current_segmenter
+from webapp.segmenter import current_networks, current_segmenter
 from webapp.slices import DRAWN, kept_alone
 from webapp.status import FAILED
 from webapp.view import read_view
 from webapp.viewer import slice_page
 from webapp.volumes import error_of, progress_page, volume_page
-from webapp.work import picture_result
+from webapp.work import picture_result, read_slice
 
 blueprint = Blueprint("pages", __name__)
 
@@ -88,16 +89,18 @@ def _read_phantom(name: str) -> str:
 
 def _read_or_queue(chosen: Upload) -> str:
     """Segment a picture, or queue anything longer; return the id of its result."""
-    order = order_of(chosen, read_form_options(request), each_picture=chosen.is_several_pictures)
+    options = read_form_options(request)
+    # The page refuses, and has what was read ready for whoever wants to see it anyway.
+    order = replace(order_of(chosen, options, each_picture=chosen.is_several_pictures), force=True)
     if not chosen.is_picture:
         return current_queue().submit(order, chosen.save)
     return _read_picture(chosen.read(), order)
 
 
 def _read_picture(data: bytes, order: Order) -> str:
-    engine = current_engine()
+    networks = current_networks()
     with current_places().taken(), current_pace().timing(quality=order.quality):
-        segmentation = segment_slice(read_picture(data), engine, threshold=order.threshold, quality=order.quality)
+        segmentation = read_slice(read_picture(data), order, networks)
     return current_results().save(*picture_result(segmentation, order.shown_name))
 
 
@@ -109,6 +112,8 @@ def result(result_id: str) -> Response:
 
 def _result(result_id: str) -> Response:
     details = current_results().details(result_id)
+    if details is not None and _is_refused(details):
+        return make_response(render_template("refused.html", result_id=result_id, **_shown_refused(result_id, details)))
     if details is not None and "slices" in details:
         return volume_page(result_id, details)
     if details is not None and "pictures" in details:
@@ -123,6 +128,22 @@ def _result(result_id: str) -> Response:
     if not wants_page():
         abort(HTTPStatus.NOT_FOUND)
     return make_response(render_template("expired.html"), HTTPStatus.NOT_FOUND)
+
+
+def _is_refused(details: dict[str, Any]) -> bool:
+    """Whether what was read does not look like a chest CT, and its sender has not asked to see it anyway."""
+    recognition = details.get("recognition")
+    return bool(recognition and recognition["refused"]) and request.args.get("force") != "1"
+
+
+def _shown_refused(result_id: str, details: dict[str, Any]) -> dict[str, Any]:
+    """Return what the page of something refused shows of it: of a volume, the slice in the middle."""
+    if "slices" in details:
+        middle = (len(details["slices"]) + 1) // 2
+        picture = url_for("volumes.slice_picture", result_id=result_id, number=middle, kind="original")
+    else:
+        picture = url_for("pages.picture", result_id=result_id, name="original")
+    return {"picture": picture, "name": details["name"], "recognition": details["recognition"]}
 
 
 @blueprint.get("/results/<result_id>/<name>.png")

@@ -45,11 +45,21 @@ def read_pictures(sources: Sequence[SourceFile], shown_name: str, attempt: Attem
     write_result(attempt.made, {"name": shown_name, "pictures": read, "left": left}, {})
 
 
+def _finding(details: Mapping[str, Any]) -> str:
+    """Return what one picture shows, or why it was not read as a chest CT."""
+    return str(details["recognition"]["sentence"]) if _is_refused(details) else words.summary(details["measurements"])
+
+
+def _is_refused(details: Mapping[str, Any]) -> bool:
+    return bool(details["recognition"] and details["recognition"]["refused"])
+
+
 def _line(result_id: str, details: Mapping[str, Any]) -> Details:
     """Return what the list says of one picture."""
     return {
         "result_id": result_id,
         "name": details["name"],
-        "sentence": words.summary(details["measurements"]),
+        "sentence": _finding(details),
+        "refused": _is_refused(details),
         "lesion_count": details["measurements"]["lesion_count"],
     }

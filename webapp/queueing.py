@@ -71,12 +71,12 @@ class EmbeddedQueue:
     def work_once(self) -> bool:
         """Do the oldest job that waits; return whether there was one."""
         # First, so that no job is claimed that cannot be done.
-        engine = self._segmenter.engine()
+        networks = self._segmenter.networks()
         attempt = self.store.claim(at_most=os.cpu_count() or 1)
         if attempt is None:
             return False
         attempt.stopping = self.stopping
-        work(attempt, engine)
+        work(attempt, networks)
         return True
 
     def start(self) -> None:

@@ -209,6 +209,7 @@ def order_of(upload: Upload, options: ReadingOptions, *, each_picture: bool = Fa
         as_picture=options.picture,
         patient=options.patient,
         each_picture=each_picture,
+        force=options.force,
     )
 
 

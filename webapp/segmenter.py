@@ -1,14 +1,16 @@
-"""The engine of one process: loaded once, asked for by every request, with its failure kept as a sentence."""
+"""The networks of one process: loaded once, asked for by every request."""
 
 from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import dataclass
 
 from flask import current_app
 
-from model.engine import Engine, load_engine
+from model.engine import SHIPPED_WEIGHTS, Engine, load_engine
 from model.errors import WeightsError
+from model.recognise.judge import Recogniser, load_recogniser
 from webapp.metrics import TimedEngine
 from webapp.settings import Settings
 
@@ -17,55 +19,69 @@ log = logging.getLogger(__name__)
 EXTENSION = "groundglass-segmenter"
 
 
+@dataclass(frozen=True)
+class Networks:
+    """What reads a slice: the network that finds lesions, and what tells chest CT from other pictures before it."""
+
+    engine: Engine
+    recogniser: Recogniser
+
+
 class Segmenter:
-    """Gives the engine, loading it when first asked; a failed load is tried again at the next request."""
+    """Gives the networks, loading them when first asked; a failed load is tried again at the next request."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._engine: Engine | None = None
+        self._networks: Networks | None = None
         self._has_failed = False
         self._lock = threading.Lock()
 
-    def engine(self) -> Engine:
-        """Return the engine.
+    def networks(self) -> Networks:
+        """Return the networks; the recogniser is the shipped one, whichever network is served.
 
         Raises
         ------
-        WeightsError : the weights are missing, damaged or do not fit.
+        WeightsError : weights are missing, damaged or do not fit.
         """
         with self._lock:
-            if self._engine is None:
+            if self._networks is None:
                 self._has_failed = True
-                self._engine = TimedEngine(load_engine(self._settings.weights, threads=self._settings.threads))
+                self._networks = self._load()
                 self._has_failed = False
-            return self._engine
+            return self._networks
+
+    def _load(self) -> Networks:
+        threads, weights = self._settings.threads, self._settings.weights
+        engine = TimedEngine(load_engine(weights, threads=threads))
+        hashed = engine.identity.sha256 if weights == SHIPPED_WEIGHTS else ""
+        return Networks(engine, load_recogniser(threads=threads, sha256=hashed))
 
     @property
     def model_id(self) -> str | None:
         """Return the name of the network; None where it is not loaded."""
-        return None if self._engine is None else self._engine.identity.model_id
+        return None if self._networks is None else self._networks.engine.identity.model_id
 
     def is_offline(self) -> bool:
         """Whether the weights could not be loaded, and cannot now either; where nobody tried yet, nobody does."""
         if not self._has_failed:
             return False
         try:
-            self.engine()
+            self.networks()
         except WeightsError:
             return True
         return False
 
     def warm_up(self) -> None:
-        """Load the engine now if that is possible; a failure is logged and told by /readyz."""
+        """Load the networks now if that is possible; a failure is logged and told by /readyz."""
         try:
-            self.engine()
+            self.networks()
         except WeightsError:
             log.exception("the weights cannot be loaded; /readyz answers 503 until they can")
 
 
-def current_engine() -> Engine:
-    """Return the engine of the current app; raises as `Segmenter.engine`."""
-    return current_segmenter().engine()
+def current_networks() -> Networks:
+    """Return the networks of the current app; raises as `Segmenter.networks`."""
+    return current_segmenter().networks()
 
 
 def current_segmenter() -> Segmenter:

@@ -37,6 +37,8 @@ MEDIA_TYPES = {
 }
 """Of a volume's files. What a system guesses of NIfTI and DICOM differs."""
 
+_MEASURED = ("volume", "slices", "model", "quality", "flip_dice", "recognition", "notes")
+
 
 def progress_page(result_id: str, status: Status) -> Response:
     """Show how far a volume is; without scripts the page asks again by itself."""
@@ -145,7 +147,7 @@ def describe(result_id: str, status: Status) -> dict[str, Any]:
     }
     details = current_results().details(result_id)
     if details is not None and "volume" in details:
-        answer["measurements"] = {name: details[name] for name in ("volume", "slices", "model", "quality", "notes")}
+        answer["measurements"] = {name: details[name] for name in _MEASURED}
         answer["files"] = {name: url_for("volumes.file", result_id=result_id, name=name) for name in details["files"]}
         answer["notice"] = NOTICE
     elif details is not None and "pictures" in details:
@@ -174,6 +176,8 @@ def slice_answer(details: Mapping[str, Any]) -> dict[str, Any]:
         "model": details["model"],
         "threshold": details["measurements"]["threshold"],
         "quality": details["quality"],
+        "flip_dice": details["flip_dice"],
+        "recognition": details["recognition"],
         "measurements": details["measurements"],
         "notes": details["notes"],
         "notice": NOTICE,

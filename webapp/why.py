@@ -19,7 +19,7 @@ from model.findings import Mask, lesion_mask
 from model.volume.files import SliceFiles
 from webapp.jobs import SLICES
 from webapp.results import current_results, private
-from webapp.segmenter import current_engine
+from webapp.segmenter import current_networks
 from webapp.settings import Settings
 from webapp.slices import KeptSlice, kept_alone, kept_in_volume
 from webapp.view import read_view
@@ -104,7 +104,7 @@ def slice_picture(result_id: str, number: int) -> Response:
 
 def _require_same_network(details: Mapping[str, Any]) -> None:
     """Refuse to explain by one network what another one called: results may outlive a change of weights."""
-    served, caller = current_engine().identity, details["model"]
+    served, caller = current_networks().engine.identity, details["model"]
     if served.sha256 != caller["sha256"]:
         raise Unexplained(
             f"This result is of the network {caller['id']}, and the server now runs {served.model_id}. "

@@ -70,17 +70,19 @@ def summary(measurements: dict[str, float | int | None]) -> str:
 
 
 def pictures_summary(pictures: Sequence[Mapping[str, Any]]) -> str:
-    """Return what was found in several pictures, each read by itself.
+    """Return what was found in several pictures, each read by itself; those that are refused do not count.
 
-    >>> pictures_summary([{"lesion_count": 2}, {"lesion_count": 0}]), pictures_summary([{"lesion_count": 0}])
-    ('Lesions were found in 1 of 2 pictures.', 'No lesion was found in 1 picture.')
+    >>> ill, well, hand = ({"lesion_count": 2, "refused": refused} for refused in (False, False, True))
+    >>> pictures_summary([ill, well | {"lesion_count": 0}]), pictures_summary([hand, ill])
+    ('Lesions were found in 1 of 2 pictures.', 'Lesions were found in 1 of 1 picture.')
     """
     if not pictures:
         return "None of the files could be read."
-    found, several = sum(bool(picture["lesion_count"]) for picture in pictures), f"{len(pictures)} pictures"
-    if not found:
-        return f"No lesion was found in {'1 picture' if len(pictures) == 1 else several}."
-    return f"Lesions were found in {found} of {several if len(pictures) > 1 else '1 picture'}."
+    counts = [picture["lesion_count"] for picture in pictures if not picture["refused"]]
+    if not counts:
+        return "None of the pictures looks like a chest CT."
+    found, several = sum(map(bool, counts)), "1 picture" if len(counts) == 1 else f"{len(counts)} pictures"
+    return f"Lesions were found in {found} of {several}." if found else f"No lesion was found in {several}."
 
 
 def figures(measurements: Mapping[str, Any]) -> dict[str, str]:

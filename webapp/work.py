@@ -10,7 +10,6 @@ from model.decode.ct import CtSlice
 from model.decode.guarded import VOLUME, Reader
 from model.decode.kinds import SourceFile
 from model.decode.study import Study, VolumeStudy
-from model.engine import Engine
 from model.errors import GroundglassError, NotAnImage, StorageError
 from model.export.folder import with_file_notes, write_all
 from model.export.lines import lines, spacing, summary
@@ -22,37 +21,38 @@ from model.volume.areas import measure_areas
 from model.volume.segment import segment_volume
 from webapp.attempt import Attempt, Lost, Stopped
 from webapp.jobs import FILES, SLICES, Order, read_order, upload_names
-from webapp.metrics import DECODE, ENCODE, count_error, timed
+from webapp.metrics import DECODE, ENCODE, count_doubt, count_error, timed
 from webapp.pictures import read_pictures
 from webapp.results import write_result
+from webapp.segmenter import Networks
 from webapp.status import UPLOAD
 
 log = logging.getLogger(__name__)
 
 
-def work(attempt: Attempt, engine: Engine) -> None:
+def work(attempt: Attempt, networks: Networks) -> None:
     """Do a job that was taken. What goes wrong is told in its folder; its upload is deleted when it has ended.
 
     Where the process is to end first, the job is put back in the queue.
     """
     try:
-        _do_or_give_back(attempt, engine)
+        _do_or_give_back(attempt, networks)
     except Lost:
         log.warning("a job was deleted while it was read, or begun again by another process")
         attempt.leave()
 
 
-def _do_or_give_back(attempt: Attempt, engine: Engine) -> None:
+def _do_or_give_back(attempt: Attempt, networks: Networks) -> None:
     try:
         with attempt.beating():
-            _do_or_fail(attempt, engine)
+            _do_or_fail(attempt, networks)
     except Stopped:
         attempt.give_back()
 
 
-def _do_or_fail(attempt: Attempt, engine: Engine) -> None:
+def _do_or_fail(attempt: Attempt, networks: Networks) -> None:
     try:
-        _read(attempt, engine)
+        _read(attempt, networks)
     except (Lost, Stopped):
         raise
     except Exception as exc:
@@ -75,7 +75,7 @@ def _told(error: Exception) -> tuple[str, str]:
     return "StorageError", "Something went wrong in the server. Try again; its log says what happened."
 
 
-def _read(attempt: Attempt, engine: Engine) -> None:
+def _read(attempt: Attempt, networks: Networks) -> None:
     order = read_order(attempt.folder)
     attempt.made.mkdir(parents=True)
     sources = _sources(attempt.folder, order)
@@ -85,25 +85,24 @@ def _read(attempt: Attempt, engine: Engine) -> None:
                 sources,
                 order.shown_name,
                 attempt,
-                lambda source, scratch: _read_alone(reader.open_study([source], scratch), source, order, engine),
+                lambda source, scratch: _read_alone(reader.open_study([source], scratch), source, order, networks),
             )
             return
         with timed(DECODE):
             study = reader.open_study(sources, attempt.scratch, as_picture=order.as_picture)
         if isinstance(study, CtSlice):
-            _read_picture(study, order, attempt, engine)
+            _read_picture(study, order, attempt, networks)
         else:
-            _read_volume(study, order, attempt, engine)
+            _read_volume(study, order, attempt, networks)
 
 
 def _read_alone(
-    study: Study, source: SourceFile, order: Order, engine: Engine
+    study: Study, source: SourceFile, order: Order, networks: Networks
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Read one of several pictures."""
     if not isinstance(study, CtSlice):
         raise NotAnImage("This is a volume. Send it alone.")
-    segmentation = segment_slice(study, engine, threshold=order.threshold, quality=order.quality)
-    return picture_result(segmentation, source.name)
+    return picture_result(read_slice(study, order, networks), source.name)
 
 
 def _sources(folder: Path, order: Order) -> list[SourceFile]:
@@ -111,10 +110,24 @@ def _sources(folder: Path, order: Order) -> list[SourceFile]:
     return [SourceFile(path, name) for path, name in zip(files, order.names, strict=True)]
 
 
-def _read_picture(ct_slice: CtSlice, order: Order, attempt: Attempt, engine: Engine) -> None:
+def _read_picture(ct_slice: CtSlice, order: Order, attempt: Attempt, networks: Networks) -> None:
     """Read what turned out to be one picture: a zip with one PNG, say."""
-    segmentation = segment_slice(ct_slice, engine, threshold=order.threshold, quality=order.quality)
+    segmentation = read_slice(ct_slice, order, networks)
     write_result(attempt.made, *picture_result(segmentation, order.shown_name))
+
+
+def read_slice(ct_slice: CtSlice, order: Order, networks: Networks) -> Segmentation:
+    """Read a slice as ordered; errors as `model.segment.segment` raises them."""
+    segmentation = segment_slice(
+        ct_slice,
+        networks.engine,
+        threshold=order.threshold,
+        quality=order.quality,
+        recogniser=networks.recogniser,
+        force=order.force,
+    )
+    count_doubt(segmentation.recognition)
+    return segmentation
 
 
 @timed(ENCODE)
@@ -130,22 +143,27 @@ def slice_details(segmentation: Segmentation) -> dict[str, Any]:
     """Return what was found in a slice, and how, for JSON."""
     return {
         "measurements": segmentation.findings.as_dict(),
-        "notes": segmentation.ct_slice.notes,
+        "recognition": segmentation.recognition and segmentation.recognition.as_dict(),
+        "notes": segmentation.notes,
         "model": segmentation.model.as_dict(),
         "quality": segmentation.quality,
+        "flip_dice": segmentation.flips and segmentation.flips.dice,
     }
 
 
-def _read_volume(study: VolumeStudy, order: Order, attempt: Attempt, engine: Engine) -> None:
+def _read_volume(study: VolumeStudy, order: Order, attempt: Attempt, networks: Networks) -> None:
     segmentation = segment_volume(
         study.volume,
-        engine,
+        networks.engine,
         attempt.made / SLICES,
         threshold=order.threshold,
         quality=order.quality,
+        recogniser=networks.recogniser,
+        force=order.force,
         progress=attempt.progress,
     )
     measure_areas(segmentation.files, segmentation.measured.rows).save(attempt.made)
+    count_doubt(segmentation.recognition)
     segmentation = with_file_notes(segmentation, study)
     with timed(ENCODE):
         names = write_all(

@@ -39,11 +39,11 @@ def _segmenter() -> Segmenter:
 def read_volume(result_id: str) -> None:
     """Read one volume; called by RQ with its id. One that has expired, or that another worker has, is left alone."""
     # First, so that no job is begun that cannot be done.
-    engine = _segmenter().engine()
+    networks = _segmenter().networks()
     folder = ResultStore.from_settings(_settings()).folder_of(result_id)
     attempt = None if folder is None else begin(folder)
     if attempt is not None:
-        work(attempt, engine)
+        work(attempt, networks)
 
 
 def main() -> None:

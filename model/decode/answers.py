@@ -58,6 +58,7 @@ def of_slice(ct_slice: CtSlice) -> tuple[Message, bytes]:
         "range": ct_slice.value_range,
         "spacing": ct_slice.spacing_mm,
         "notes": ct_slice.notes,
+        "colour_share": ct_slice.colour_share,
     }
     return message, np.ascontiguousarray(ct_slice.pixels).tobytes()
 
@@ -136,9 +137,12 @@ def as_slice(message: Message, fill: Fill) -> CtSlice:
     _expect(bool(np.isfinite(pixels).all()), "some pixels are no numbers")
     low, high = _numbers(message["range"], 2)
     spacing = None if message["spacing"] is None else _numbers(message["spacing"], 2)
+    colour_share = _number(message["colour_share"])
     _expect(low < high, "black is not below white")
+    _expect(0.0 <= colour_share <= 1.0, "the share of colours is none")
     _expect(spacing is None or min(spacing) > 0.0, "the spacing is not above 0")
-    return CtSlice(pixels, (low, high), None if spacing is None else (spacing[0], spacing[1]), _notes(message))
+    spacing_mm = None if spacing is None else (spacing[0], spacing[1])
+    return CtSlice(pixels, (low, high), spacing_mm, _notes(message), colour_share)
 
 
 def as_study(

@@ -31,12 +31,14 @@ class CtSlice:
     value_range : the pixel values that are black and white.
     spacing_mm : height and width of a pixel in millimetres, None where the file does not say.
     notes : sentences about what was lost or guessed in reading, for the user.
+    colour_share : share of the pixels, 0.0 ... 1.0, that were visibly coloured before they were read as gray.
     """
 
     pixels: Gray
     value_range: tuple[float, float]
     spacing_mm: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
+    colour_share: float = 0.0
 
     @property
     def hounsfield(self) -> bool:

@@ -27,6 +27,11 @@ MAX_FILE_MB = 64
 MIN_SIDE_PX = 32
 MAX_ASPECT_RATIO = 8
 
+LEAST_COLOUR = 0.001
+"""Share of coloured pixels from which they are told of: an arrow, or a coloured letter."""
+
+_COLOURS = "The picture has colours; they were read as gray."
+
 _PHOTOMETRIC_INTERPRETATION = 262
 
 _BIT_DEPTHS = (8, 10, 12, 14, 16)
@@ -70,7 +75,8 @@ def decode_picture(data: bytes) -> CtSlice:
         has_more_pages = getattr(image, "is_animated", False)
         image.load()
         upright = ImageOps.exif_transpose(image)
-    pixels, notes = _to_gray(upright)
+    pixels, colour_share = _to_gray(upright)
+    notes = [_COLOURS] if colour_share > LEAST_COLOUR else []
     value_range = _value_range(pixels)
     if pixels.dtype == np.uint16 and _is_white_zero(image):
         pixels = (np.uint16(value_range[1]) - pixels).astype(np.uint16)
@@ -78,7 +84,7 @@ def decode_picture(data: bytes) -> CtSlice:
         notes.append("Only the first page was read; the file has more.")
     if pixels.dtype == np.uint16 and value_range[1] < 65535.0:
         notes.append(f"No pixel is above {value_range[1]:.0f}, so this value was taken for white.")
-    return CtSlice(pixels, value_range, notes=tuple(notes))
+    return CtSlice(pixels, value_range, notes=tuple(notes), colour_share=colour_share)
 
 
 def _is_white_zero(image: Image.Image) -> bool:
@@ -159,18 +165,17 @@ def check_size(width: int, height: int) -> None:
         )
 
 
-def _to_gray(image: Image.Image) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], list[str]]:
-    """Return (H, W) uint8 or uint16 and notes."""
+def _to_gray(image: Image.Image) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], float]:
+    """Return (H, W) uint8 or uint16, and the share of the pixels that were coloured."""
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return _deep_gray(image), []
+        return _deep_gray(image), 0.0
     if image.mode in ("1", "L"):
-        return np.asarray(image.convert("L")), []
+        return np.asarray(image.convert("L")), 0.0
     if image.has_transparency_data:
         layers = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layers.size, (0, 0, 0, 255)), layers)
     colours = image.convert("RGB")
-    notes = ["The picture has colours; they were read as gray."] if _is_colourful(np.asarray(colours)) else []
-    return np.asarray(colours.convert("L")), notes
+    return np.asarray(colours.convert("L")), colour_share(np.asarray(colours))
 
 
 def _deep_gray(image: Image.Image) -> NDArray[np.uint16]:
@@ -189,10 +194,14 @@ def _deep_gray(image: Image.Image) -> NDArray[np.uint16]:
     return values.astype(np.uint16)
 
 
-def _is_colourful(rgb: NDArray[np.uint8]) -> bool:
-    """Whether more than 1 in 1,000 of the (H, W, 3) pixels are visibly coloured; JPEG tints gray by a few values."""
+def colour_share(rgb: NDArray[np.uint8]) -> float:
+    """Return the share of the (H, W, 3) uint8 pixels that are visibly coloured; JPEG tints gray by a few values.
+
+    >>> colour_share(np.array([[[90, 90, 90], [90, 94, 90], [200, 90, 90], [0, 0, 255]]], np.uint8))
+    0.5
+    """
     spread = rgb.max(axis=2).astype(np.int16) - rgb.min(axis=2)
-    return bool(np.mean(spread > 24) > 0.001)
+    return float(np.mean(spread > 24))
 
 
 def _value_range(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from model.decode.apart import Decoder
 from model.decode.ct import CtSlice
 from model.decode.dataset import open_dataset, sentences, syntax_of
 from model.decode.kinds import SourceFile
-from model.decode.picture import check_size
+from model.decode.picture import check_size, colour_share
 from model.decode.pixels import refuse_unreadable, stored_pixels
 from model.errors import NotCt
 
@@ -42,7 +42,8 @@ def decode_plain(source: SourceFile) -> CtSlice:
             raise NotCt("This DICOM file holds several frames. Export the slice alone.")
         refuse_unreadable(dataset)
         values = stored_pixels(source, syntax_of(dataset), Decoder())
-        return CtSlice(_to_bytes(_looked_up(values, dataset)), (0.0, 255.0), notes=(NOTE,))
+        shown = _looked_up(values, dataset)
+        return CtSlice(_to_bytes(shown), (0.0, 255.0), notes=(NOTE,), colour_share=_colour_share(shown))
 
 
 def _looked_up(values: FloatArray, dataset: Dataset) -> FloatArray:
@@ -50,6 +51,14 @@ def _looked_up(values: FloatArray, dataset: Dataset) -> FloatArray:
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         return np.asarray(apply_color_lut(values.astype(np.uint16), dataset), np.float32)
     return -values if dataset.PhotometricInterpretation == "MONOCHROME1" else values
+
+
+def _colour_share(values: FloatArray) -> float:
+    """Return the share of coloured pixels of (H, W) or (H, W, 3) float32; palettes and samples may have 16 bits."""
+    if values.ndim == 2:
+        return 0.0
+    scale = 255.0 / max(255.0, float(values.max()))
+    return colour_share(np.clip(scale * values, 0.0, 255.0).astype(np.uint8))
 
 
 def _to_bytes(values: FloatArray) -> NDArray[np.uint8]:

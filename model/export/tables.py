@@ -19,6 +19,8 @@ def measurements(segmentation: VolumeSegmentation) -> dict[str, Any]:
         "slices": [row.as_dict() for row in measured.rows],
         "model": segmentation.model.as_dict(),
         "quality": segmentation.quality,
+        "flip_dice": segmentation.flips and segmentation.flips.dice,
+        "recognition": segmentation.recognition and segmentation.recognition.as_dict(),
         "notes": list(segmentation.notes),
         "notice": NOTICE,
     }

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from model.decode.ct import CtSlice
 from model.engine import SHIPPED_WEIGHTS, file_sha256
 from model.errors import WeightsError
-from model.preprocess import Gray
 from model.recognise.encoder import Encoder
 from model.recognise.head import Head, load_head
 
 SHIPPED_HEAD = SHIPPED_WEIGHTS.with_name(f"{SHIPPED_WEIGHTS.stem}.kinds.npz")
 
 CHEST, SOFT, UPSIDE_DOWN, SIDEWAYS = "chest CT", "soft-tissue window", "upside down", "sideways"
+COLOURED = "colour picture"
 OF_A_CHEST = (CHEST, SOFT, UPSIDE_DOWN, SIDEWAYS)
 """Kinds that are read, if with a warning; all others are refused."""
 
 REFUSED_BELOW = 0.5
 """How likely a slice must be any of OF_A_CHEST to be read."""
+
+COLOURED_FROM = 0.1
+"""Share of coloured pixels from which a picture is refused: letters and arrows on a slice have less."""
 
 _WARNINGS = {
     SOFT: "This looks like a chest CT in a soft-tissue window, in which lungs are black and lesions do not show. "
@@ -41,6 +45,10 @@ class Recognition:
     refused: bool
     sentence: str
 
+    def as_dict(self) -> dict[str, str | bool]:
+        """Return the fields by name, for JSON."""
+        return asdict(self)
+
 
 class Recogniser:
     """An encoder and the head that was fitted on its features."""
@@ -48,9 +56,20 @@ class Recogniser:
     def __init__(self, encoder: Encoder, head: Head) -> None:
         self._encoder, self._head = encoder, head
 
-    def recognise(self, pixels: Gray, value_range: tuple[float, float] = (0.0, 255.0)) -> Recognition:
-        """Tell what a slice shows; parameters as `model.preprocess.preprocess` takes them."""
-        return judge(self._head.probabilities(self._encoder.features(pixels, value_range)))
+    def recognise(self, ct_slice: CtSlice) -> Recognition:
+        """Tell what a slice shows."""
+        if ct_slice.colour_share >= COLOURED_FROM:
+            return coloured(ct_slice.colour_share)
+        return judge(self._head.probabilities(self._encoder.features(ct_slice.pixels, ct_slice.value_range)))
+
+
+def coloured(share: float) -> Recognition:
+    """Refuse a picture of which such a share, 0.0 ... 1.0, is coloured."""
+    sentence = (
+        f"This does not look like a chest CT, which is gray: {100.0 * share:.0f} % of the picture are coloured, and "
+        "would pass for tissue when read as gray."
+    )
+    return Recognition(COLOURED, True, sentence)
 
 
 def judge(probabilities: dict[str, float]) -> Recognition:
@@ -69,14 +88,21 @@ def judge(probabilities: dict[str, float]) -> Recognition:
     return Recognition(kind, refused, f"This does not look like a chest CT; it looks more like {what}.")
 
 
-def load_recogniser(head: Path = SHIPPED_HEAD, weights: Path = SHIPPED_WEIGHTS, *, threads: int = 0) -> Recogniser:
+def load_recogniser(
+    head: Path = SHIPPED_HEAD, weights: Path = SHIPPED_WEIGHTS, *, threads: int = 0, sha256: str = ""
+) -> Recogniser:
     """Load the encoder of a network and its head.
+
+    Parameters
+    ----------
+    threads : as `model.engine.load_engine` takes them.
+    sha256 : of the weights, where they were hashed already: they are 48 MB.
 
     Raises
     ------
     WeightsError : a file is missing or damaged, or the head was fitted on the features of another network.
     """
     loaded = load_head(head)
-    if loaded.encoder_sha256 != file_sha256(weights.with_suffix(".bin")):
+    if loaded.encoder_sha256 != (sha256 or file_sha256(weights.with_suffix(".bin"))):
         raise WeightsError(f"{head} was fitted on another network than {weights}. Fit it again: training.recognise")
     return Recogniser(Encoder(weights, threads=threads), loaded)

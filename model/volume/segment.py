@@ -6,11 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from model.agreement import Agreement
 from model.decode.ct import MOST_DAMAGED, CtVolume
 from model.engine import Engine, Identity
 from model.errors import DamagedImage
 from model.findings import Findings
-from model.segment import segment_slice
+from model.recognise.judge import Recogniser, Recognition
+from model.recognise.volume import recognise_volume
+from model.segment import refuse, segment_slice
 from model.threshold import DEFAULT_THRESHOLD
 from model.volume.files import SliceFiles
 from model.volume.findings import Measured, measure_volume
@@ -23,7 +26,10 @@ Progress = Callable[[int, int], None]
 class VolumeSegmentation:
     """A volume, read: its slices lie in files, its figures here.
 
-    notes : those of the volume, and what several of its slices have in common.
+    notes : what it looks like where that is no upright chest CT, those of the volume, and what several of its slices
+        have in common.
+    flips : how far the looks at the slices and at their mirror images agree; None without `quality`.
+    recognition : what the volume looks like; None where nobody asked.
     """
 
     files: SliceFiles
@@ -31,6 +37,8 @@ class VolumeSegmentation:
     model: Identity
     quality: bool
     notes: tuple[str, ...]
+    flips: Agreement | None = None
+    recognition: Recognition | None = None
 
 
 def segment_volume(
@@ -40,6 +48,8 @@ def segment_volume(
     *,
     threshold: float = DEFAULT_THRESHOLD,
     quality: bool = False,
+    recogniser: Recogniser | None = None,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> VolumeSegmentation:
     """Find the lesions of a volume.
@@ -47,14 +57,17 @@ def segment_volume(
     Parameters
     ----------
     folder : where its slices are kept, see `model.volume.files.SliceFiles`.
-    threshold, quality : as `model.segment.segment` takes them.
+    threshold, quality, recogniser, force : as `model.segment.segment` takes them.
     progress : called after each slice with how many are done, and of how many.
 
     Raises
     ------
     InputError : a slice cannot be read, other than for damage; or too many slices are damaged.
+    NotChestCt : it does not look like a chest CT, and `force` is not given.
     StorageError : the slices cannot be kept.
     """
+    recognition = recognise_volume(volume, recogniser) if recogniser else None
+    refuse(recognition, force=force)
     reader = _Reader(volume, engine, SliceFiles(folder), threshold=threshold, quality=quality)
     findings = []
     for number in range(len(volume)):
@@ -62,14 +75,16 @@ def segment_volume(
         if progress is not None:
             progress(number + 1, len(volume))
     measured = measure_volume(reader.files, findings, volume, threshold=threshold)
-    notes = (*damaged(reader.damaged), *volume.notes, *reader.notes, *cut_off(measured.rows))
-    return VolumeSegmentation(reader.files, measured, engine.identity, quality, notes)
+    shown = [recognition.sentence] if recognition and recognition.sentence else []
+    notes = (*shown, *damaged(reader.damaged), *volume.notes, *reader.notes, *cut_off(measured.rows))
+    return VolumeSegmentation(reader.files, measured, engine.identity, quality, notes, reader.flips, recognition)
 
 
 class _Reader:
     """Reads the slices of a volume and keeps them.
 
     notes : what is told of slices, each sentence once. damaged : by the number of a slice, from 1, what is wrong.
+    flips : of the slices that were read so far, see `VolumeSegmentation`.
     """
 
     def __init__(self, volume: CtVolume, engine: Engine, files: SliceFiles, *, threshold: float, quality: bool) -> None:
@@ -77,6 +92,7 @@ class _Reader:
         self._threshold, self._quality = threshold, quality
         self.notes: dict[str, None] = {}
         self.damaged: dict[int, str] = {}
+        self.flips: Agreement | None = Agreement(0, 0) if quality else None
 
     def read(self, number: int) -> Findings | None:
         """Read a slice, counted from 0, and keep it; None where its file is damaged.
@@ -96,4 +112,6 @@ class _Reader:
         segmentation = segment_slice(ct_slice, self._engine, threshold=self._threshold, quality=self._quality)
         self.files.write(number, segmentation)
         self.notes |= dict.fromkeys(ct_slice.notes)
+        if self.flips and segmentation.flips:
+            self.flips += segmentation.flips
         return segmentation.findings

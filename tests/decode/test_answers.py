@@ -20,6 +20,7 @@ SLICE: dict[str, Any] = {
     "range": [-1250.0, 250.0],
     "spacing": [0.8, 0.7],
     "notes": ["A note."],
+    "colour_share": 0.25,
 }
 
 VOLUME: dict[str, Any] = {
@@ -55,11 +56,16 @@ def study_of(message: dict[str, Any]) -> VolumeStudy:
 
 def test_a_slice_goes_there_and_back() -> None:
     pixels = PIXELS.reshape(2, 3)
-    message, content = of_slice(CtSlice(pixels, (-1250.0, 250.0), (0.8, 0.7), ("A note.",)))
+    message, content = of_slice(CtSlice(pixels, (-1250.0, 250.0), (0.8, 0.7), ("A note.",), 0.25))
     assert json.loads(json.dumps(message)) == SLICE
     back = as_slice(SLICE, lambda target: fill(target, content))
     np.testing.assert_array_equal(back.pixels, pixels)
-    assert (back.value_range, back.spacing_mm, back.notes) == ((-1250.0, 250.0), (0.8, 0.7), ("A note.",))
+    assert (back.value_range, back.spacing_mm, back.notes, back.colour_share) == (
+        (-1250.0, 250.0),
+        (0.8, 0.7),
+        ("A note.",),
+        0.25,
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,6 +83,8 @@ def test_a_slice_goes_there_and_back() -> None:
         {"range": [250.0, -1250.0]},
         {"range": [0.0, "255"]},
         {"spacing": [0.0, 1.0]},
+        {"colour_share": 1.5},
+        {"colour_share": None},
         {"notes": "A note."},
         {"notes": [1]},
         {"notes": ["A note."] * 1000},

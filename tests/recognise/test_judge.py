@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from model.decode.ct import CtSlice
 from model.errors import WeightsError
 from model.phantom import EXAMPLES, draw_phantom
 from model.recognise.encoder import GRID, Encoder
@@ -66,7 +67,7 @@ def test_every_refused_kind_has_its_article() -> None:
     "image", [np.zeros((64, 64), np.uint8), np.full((64, 64), 255, np.uint8)], ids=["black", "white"]
 )
 def test_a_picture_of_nothing_is_refused(image: np.ndarray, recogniser: Recogniser) -> None:
-    assert recogniser.recognise(image).refused
+    assert recogniser.recognise(CtSlice(image, (0.0, 255.0))).refused
 
 
 def test_stripes_like_text_are_refused(recogniser: Recogniser) -> None:
@@ -74,7 +75,7 @@ def test_stripes_like_text_are_refused(recogniser: Recogniser) -> None:
     rng = np.random.default_rng(0)
     for top in range(20, 280, 12):
         image[top : top + 6, 20:180] = np.where(rng.random((6, 160)) < 0.5, 0, 255)
-    assert recogniser.recognise(image).refused
+    assert recogniser.recognise(CtSlice(image, (0.0, 255.0))).refused
 
 
 def test_a_head_comes_back_as_it_was_saved(tmp_path: Path) -> None:
@@ -100,3 +101,10 @@ def test_a_damaged_head_is_told(tmp_path: Path) -> None:
         load_head(tmp_path / "head.npz")
     with pytest.raises(WeightsError, match="missing or damaged"):
         load_head(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize(("share", "refused"), [(0.0, False), (0.09, False), (0.1, True), (0.63, True)])
+def test_a_picture_in_colour_is_refused(share: float, refused: bool, recogniser: Recogniser) -> None:
+    answer = recogniser.recognise(CtSlice(draw_phantom(EXAMPLES["one"]), (0.0, 255.0), colour_share=share))
+    assert answer.refused is refused
+    assert (f"{100 * share:.0f} % of the picture are coloured" in answer.sentence) is refused

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from model.decode.ct import CtSlice
 from model.recognise.encoder import Encoder
 from model.recognise.judge import CHEST, SHIPPED_HEAD, SIDEWAYS, SOFT, UPSIDE_DOWN, load_recogniser
 from training.data.dataset import DATA_FOLDER, read_gray, read_manifest
@@ -94,7 +95,7 @@ def test_the_shipped_head_refuses_what_it_must_and_reads_chest_ct() -> None:
     refused: dict[bool, list[bool]] = {True: [], False: []}
     for picture in pictures(PICTURES, "report"):
         if picture.kind != SOFT:
-            refused[picture.kind == CHEST].append(recogniser.recognise(picture.image).refused)
+            refused[picture.kind == CHEST].append(recogniser.recognise(picture.as_slice()).refused)
     assert np.mean(refused[False]) >= 0.95
     assert np.mean(refused[True]) <= 0.02
 
@@ -109,4 +110,4 @@ def test_the_shipped_head_fits_the_shipped_encoder() -> None:
 def test_validation_slices_are_read() -> None:
     recogniser = load_recogniser()
     rows = [row for row in read_manifest(SLICES) if row.split == "val"][::4]
-    assert np.mean([recogniser.recognise(read_gray(row.image)).refused for row in rows]) <= 0.01
+    assert np.mean([recogniser.recognise(CtSlice(read_gray(row.image), (0.0, 255.0))).refused for row in rows]) <= 0.01

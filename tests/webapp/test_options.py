@@ -7,7 +7,7 @@ from webapp.options import PredictOptions, ReadingOptions
 
 
 def test_what_is_not_given_has_its_default() -> None:
-    switches = dict.fromkeys(("quality", "picture", "patient", "wait"), False)
+    switches = dict.fromkeys(("quality", "picture", "patient", "force", "wait"), False)
     assert PredictOptions.model_validate({}).model_dump() == {"threshold": 0.5, "output": "overlay", **switches}
 
 

@@ -21,7 +21,9 @@ Reader = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 def reader(engine: Engine, *, quality: bool = False) -> Reader:
     """Return how pictures of 8 bits are read: by one look, or with `quality` by several (see `model.look`)."""
-    return partial(look_closely if quality else look, value_range=(0.0, 255.0), engine=engine)
+    if quality:
+        return lambda image: look_closely(image, (0.0, 255.0), engine).probability
+    return partial(look, value_range=(0.0, 255.0), engine=engine)
 
 
 class TrainedEngine:
