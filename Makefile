@@ -3,6 +3,7 @@
 # make install  build .venv with everything
 # make report   measure the shipped weights, rebuild docs/report and the figures of MODEL_CARD.md; needs the scans
 # make load     64 clients for two minutes against the real server: docs/load.md (CLIENTS, SECONDS)
+# make fuzz     mutated files for ten minutes (SECONDS, SEED): what is not answered by a sentence is kept in tests/fuzz/found
 # make check    format, lint, types; changes nothing
 # make fix      format, and mend what the linter can
 
@@ -14,7 +15,7 @@ export HOST PORT
 BIN := .venv/bin
 SOURCES := app.py wsgi.py gunicorn.conf.py model webapp training tests benchmarks
 
-.PHONY: serve test install report load check fix
+.PHONY: serve test install report load fuzz check fix
 
 serve: .venv/serve.done
 	$(BIN)/gunicorn --config gunicorn.conf.py wsgi:app
@@ -39,6 +40,10 @@ CLIENTS ?= 64
 load: SECONDS ?= 120
 load: .venv/serve.done
 	$(BIN)/python -m benchmarks.load --clients $(CLIENTS) --seconds $(SECONDS) --out docs
+
+fuzz: SECONDS ?= 600
+fuzz: .venv/all.done
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(or $(SEED),0)
 
 check: .venv/all.done
 	$(BIN)/ruff format --check $(SOURCES)
