@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
+import struct
 import sys
 import tempfile
 from pathlib import Path
@@ -15,7 +17,7 @@ from webapp.doors.secret import secret_key
 from webapp.exposure import warning
 from webapp.keys import read_keys
 from webapp.results import ResultStore
-from webapp.settings import read_settings, read_workers
+from webapp.settings import counters_file, read_settings, read_workers
 
 host, port = os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT", "8000")
 bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -41,9 +43,9 @@ sys.stderr.write(warning(host, settings))
 # may), for a volume, or for a slow client.
 worker_class = "gthread"
 threads = 16
-# A worker that shows no sign of life for so long is replaced. Slow clients are not cut off by this. webapp.patience
-# bounds how long an upload may take, but nothing the head of a request: put a reverse proxy that buffers requests in
-# front of a server that strangers can reach.
+# A worker that shows no sign of life for so long is replaced. Slow clients are not cut off by this, but by the sockets'
+# own limit below, and uploads by webapp.patience. Enough of them still hold all threads: put a reverse proxy that
+# buffers requests in front of a server that strangers can reach.
 timeout = 60
 graceful_timeout = 30
 # Of these, how long a volume may take to be left: a slice takes about a second.
@@ -84,6 +86,17 @@ def child_exit(server: Any, worker: Any) -> None:
 def _forget_figures() -> None:
     for file in figures.glob("*.db"):
         file.unlink(missing_ok=True)
+
+
+# How long a client may send nothing, or take nothing of what is sent, before its connection is closed.
+STALLED_S = 30
+
+
+def when_ready(server: Any) -> None:
+    """Let connections that stall end. Those that are accepted take this over from the sockets that listen."""
+    for listener in server.LISTENERS:
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            listener.sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", STALLED_S, 0))
 
 
 def post_worker_init(worker: Any) -> None:
@@ -128,3 +141,4 @@ def on_exit(server: Any) -> None:
         figures.rmdir()
     if not settings.redis_url:
         ResultStore.from_settings(settings).clear()
+        counters_file(settings).unlink(missing_ok=True)

@@ -82,7 +82,7 @@ def _sentence(error: errors.GroundglassError) -> str:
 def _handle_refused(error: Refused) -> Response:
     """Say why; the upload is refused before it is read, see `_DRAINED_BYTES`."""
     _drain()
-    response = _answer_status(error.status, str(error))
+    response = _answer_status(error.status, str(error), retry_after_s=error.retry_after_s)
     response.headers.update(error.headers)
     if request.method == "POST":
         response.headers["Connection"] = "close"
@@ -134,10 +134,10 @@ def _handle_unexpected(error: Exception) -> Response:
     )
 
 
-def _answer_status(status: HTTPStatus, sentence: str) -> Response:
+def _answer_status(status: HTTPStatus, sentence: str, *, retry_after_s: int | None = None) -> Response:
     """Answer with a problem that came with a status alone."""
     count_status(status)
-    return _answer(of_status(status), sentence)
+    return _answer(of_status(status), sentence, retry_after_s=retry_after_s)
 
 
 def _answer(problem: Problem, sentence: str, *, retry_after_s: int | None = None) -> Response:

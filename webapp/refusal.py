@@ -9,6 +9,13 @@ from http import HTTPStatus
 class Refused(Exception):
     """A request that is not answered, whatever it asks for; str() of it is the sentence."""
 
-    def __init__(self, status: HTTPStatus, sentence: str, *, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: HTTPStatus,
+        sentence: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
         super().__init__(sentence)
-        self.status, self.headers = status, dict(headers or {})
+        self.status, self.headers, self.retry_after_s = status, dict(headers or {}), retry_after_s

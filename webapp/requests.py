@@ -34,6 +34,9 @@ MAX_PARTS = 5_000
 MAX_PICTURES = 20
 """Most pictures that are read in one upload: so many are read in half a minute, in quality mode in two."""
 
+MAX_FIELDS_BYTES = 100_000
+"""Most bytes in one field that is no file: options and a token are short."""
+
 _IN_MEMORY_BYTES = 8_000_000
 
 

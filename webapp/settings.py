@@ -8,11 +8,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from limits import parse_many
+
 from model.engine import SHIPPED_WEIGHTS
 from model.threshold import DEFAULT_THRESHOLD
 from webapp.addresses import read_networks
 
 PREFIX = "GROUNDGLASS_"
+
+OFF = "off"
+"""What a rate is set to where none is wanted."""
 
 LEAST_KEY_LENGTH = 32
 """In characters, of a secret key: 128 bits in hexadecimal."""
@@ -36,6 +41,9 @@ class Settings:
     api_keys_file: Path | None = None  # keys of those who may use the server; python -m webapp.keys makes them
     trusted_proxies: str = ""  # addresses and networks of proxies that are believed, with commas
     user_header: str = ""  # in which such a proxy names the user that it has asked
+    rate_read: str = "120/minute"  # how often a client may send something to be read, or "off"
+    rate_look: str = "3000/minute"  # how often one may look at something: a page of slices is many looks
+    rate_sign_in: str = "10/minute"  # how often one may try a key
     redis_url: str = ""  # where volumes are queued for workers elsewhere; read from REDIS_URL, empty = read them here
 
     def __post_init__(self) -> None:
@@ -46,6 +54,8 @@ class Settings:
         usable = self.result_minutes > 0.0 and math.isfinite(self.result_minutes)
         _require(usable, "result_minutes", self.result_minutes, "more than 0 and finite")
         self._check_proxies()
+        for name in ("rate_read", "rate_look", "rate_sign_in"):
+            _check_rate(name, getattr(self, name))
         if 0 < len(self.secret_key) < LEAST_KEY_LENGTH:
             # Not by its value, which is nobody's to read.
             raise ValueError(f"{PREFIX}SECRET_KEY must have {LEAST_KEY_LENGTH} characters or more")
@@ -67,6 +77,11 @@ class Settings:
                 f"{PREFIX}USER_HEADER needs {PREFIX}TRUSTED_PROXIES: anybody can send a header, so that it is believed "
                 "from known addresses alone"
             )
+
+
+def counters_file(settings: Settings) -> Path:
+    """Return where requests are counted where there is no Redis: beside the results, among which nothing else lies."""
+    return settings.results.with_name(f"{settings.results.name}-rates.sqlite3")
 
 
 _READERS: dict[str, Callable[[str], object]] = {
@@ -122,6 +137,16 @@ def _read(name: str, text: str, kind: str) -> object:
         return _READERS[kind](text)
     except ValueError as exc:
         raise ValueError(f"{name} must be of type {kind.removesuffix(' | None')}, got {text!r}") from exc
+
+
+def _check_rate(name: str, text: str) -> None:
+    try:
+        if text != OFF:
+            parse_many(text)
+    except ValueError as exc:
+        raise ValueError(
+            f"{PREFIX}{name.upper()} must be rates like 60/minute or 60/minute;1000/day, or {OFF}, got {text!r}"
+        ) from exc
 
 
 def _require(condition: bool, field: str, value: object, wanted: str) -> None:

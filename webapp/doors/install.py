@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from webapp.doors import access, cookies, forgery, headers, proxies
+from webapp.doors import access, cookies, forgery, headers, proxies, rates
 from webapp.settings import Settings
 
 
@@ -18,5 +18,6 @@ def init_app(app: Flask, settings: Settings) -> None:
     proxies.init_app(app, settings)
     cookies.init_app(app, settings)
     access.init_app(app, settings)
+    rates.init_app(app, settings)
     forgery.init_app(app)
     headers.init_app(app)
