@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import threading
 import time
 from pathlib import Path
@@ -22,7 +23,7 @@ from model.explain.seg_grad_cam import Explainer, explain_call
 from model.phantom import phantom_png
 from tests.webapp.forms import BROWSER, upload
 from tests.webapp.scans import SIDE, nifti
-from webapp import queueing, why
+from webapp import queueing, why, words
 from webapp.results import ResultStore
 from webapp.settings import Settings
 
@@ -223,3 +224,14 @@ def test_few_wait_and_the_others_are_told_to_come_back(
     assert refused.headers["Retry-After"] == str(why.RETRY_AFTER_S)
     assert answers == [200, 200]
     assert server.test_client().get(f"{picture}/why.png").status_code == 200
+
+
+def test_what_is_told_of_the_maps_is_what_was_measured(client: FlaskClient) -> None:
+    measured = json.loads((Path(__file__).parents[2] / "docs/report/report.json").read_text())["explanation"]
+    inside, median, chance = (
+        f"{100 * measured[name]:.0f} %" for name in ("inside_trained", "inside_trained_median", "called_share")
+    )
+    assert f"on {measured['slices']} slices, {inside} lay within the called lesion on average" in words.WHY_MEASURED
+    assert f"in the median slice {median}; a map that knew nothing would have {chance} there" in words.WHY_MEASURED
+    told = " ".join(client.get("/help").text.split())
+    assert f"{words.WHY} {words.WHY_MEASURED}" in told
