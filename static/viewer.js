@@ -229,10 +229,10 @@ export class Viewer {
     box.checked = !stored(KEYS_OFF);
     box.addEventListener("change", () => store(KEYS_OFF, !box.checked));
     document.addEventListener("keydown", (event) => {
-      const isTyping = event.target instanceof HTMLElement && event.target.matches("input, select, textarea");
-      const isBox = event.target instanceof HTMLInputElement && event.target.type === "checkbox";
-      if (!box.checked || event.ctrlKey || event.metaKey || event.altKey || (isTyping && !isBox)) return;
-      const name = event.key.length === 1 ? event.key.toLowerCase() : event.shiftKey ? "Shift+" + event.key : "";
+      const isTyping = event.target.matches?.("input:not([type=checkbox], [type=range]), select, textarea");
+      const isLetter = event.key.length === 1;
+      if (event.ctrlKey || event.metaKey || event.altKey || isTyping || (isLetter && !box.checked)) return;
+      const name = isLetter ? event.key.toLowerCase() : event.shiftKey ? "Shift+" + event.key : "";
       const action = this.keys()[name];
       if (!action) return;
       event.preventDefault();

@@ -1,35 +1,102 @@
 // Goes through the slices of a volume without loading the page again. Without this script every slice is a page.
 "use strict";
 
-const viewer = document.getElementById("viewer");
-const count = Number(viewer.dataset.count);
-const field = document.getElementById("slice");
-const shown = document.getElementById("shown");
-const keep = document.getElementById("keep");
-const at = document.getElementById("at");
-const here = document.getElementById("here");
-const kinds = ["original", "overlay"];
-const bars = Array.from(document.querySelectorAll("#chart a"));
-const summaries = Array.from(document.querySelectorAll("tbody td:nth-child(2)"), (cell) => cell.textContent);
-let number = Number(viewer.dataset.number);
+import { fetchColours, fetchPng, Viewer } from "./viewer.js";
 
-const slider = document.createElement("input");
-slider.type = "range";
-slider.id = "slider";
-slider.min = "1";
-slider.max = String(count);
-slider.value = String(number);
-slider.setAttribute("aria-label", "Slice, from the feet to the head");
-document.getElementById("stepper").append(slider);
-document.getElementById("show").hidden = true;
+const KEPT_SLICES = 16;
+const ASK_AFTER_MS = 100;
+
+const byId = (id) => document.getElementById(id);
+const root = byId("viewer");
+const count = Number(root.dataset.count);
+const field = byId("slice");
+const keep = byId("keep");
+const here = byId("here");
+const pictures = byId("pictures");
+const bars = [...document.querySelectorAll("#chart a")];
+const cells = [...document.querySelectorAll("tbody td:nth-child(2)")];
+let number = Number(root.dataset.number);
+
+// The slices that were looked at last, as promises.
+const slices = new Map();
 
 function address(kind, slice) {
-  return viewer.dataset.pictures.replace("/0/KIND", "/" + slice + "/" + kind);
+  return root.dataset.pictures.replace("/0/KIND", "/" + slice + "/" + kind);
 }
 
-function preload(slice) {
-  if (slice < 1 || slice > count) return;
-  for (const kind of kinds) new Image().src = address(kind, slice);
+function load(wanted) {
+  const known = slices.get(wanted) ?? read(wanted);
+  slices.delete(wanted);
+  slices.set(wanted, known);
+  if (slices.size > KEPT_SLICES) slices.delete(slices.keys().next().value);
+  return known;
+}
+
+async function read(wanted) {
+  const kinds = ["original", "probability"];
+  const [gray, probability] = await Promise.all(kinds.map((kind) => fetchPng(address(kind, wanted))));
+  return {
+    name: String(wanted),
+    width: gray.width,
+    height: gray.height,
+    gray: gray.values,
+    steps: probability.values,
+    why: address("why", wanted),
+  };
+}
+
+function preload(wanted) {
+  // What cannot be fetched is asked for again when it is wanted.
+  if (wanted >= 1 && wanted <= count) load(wanted).catch(() => slices.delete(wanted));
+}
+
+// What the server says at a threshold, by threshold; that of the page is there already.
+const levels = new Map();
+
+async function levelAt(threshold) {
+  if (!levels.has(threshold)) {
+    const response = await fetch(root.dataset.figures + "?threshold=" + threshold, { cache: "no-store" });
+    if (!response.ok) throw new Error(String(response.status));
+    levels.set(threshold, await response.json());
+  }
+  return levels.get(threshold);
+}
+
+let asking = 0;
+let asked = Number(root.dataset.threshold);
+
+/** Have the figures follow the threshold, once it stays for a moment. */
+function follow(threshold) {
+  if (threshold === asked) return;
+  asked = threshold;
+  window.clearTimeout(asking);
+  asking = window.setTimeout(async () => {
+    const level = await levelAt(threshold).catch(() => null);
+    if (level === null) window.location.reload();
+    else if (threshold === asked) tell(level);
+  }, ASK_AFTER_MS);
+}
+
+function tell(level) {
+  byId("sentence").textContent = level.sentence;
+  byId("at-threshold").textContent = String(level.threshold);
+  for (const [label, value] of level.lines) document.querySelector('[data-line="' + label + '"]').textContent = value;
+  level.slices.forEach((sentence, index) => (cells[index].textContent = sentence));
+  level.chart.forEach((height, index) => {
+    const bar = bars[index].querySelector(".bar");
+    bar.setAttribute("y", String(100 - height));
+    bar.setAttribute("height", String(height));
+  });
+  byId("chart-says").textContent = level.chart_says;
+  root.dataset.told = String(level.threshold);
+  tellSlice(level.sentence + " ");
+}
+
+function tellSlice(before = "") {
+  const sentence = cells[number - 1].textContent;
+  byId("shown").textContent = sentence;
+  slider.setAttribute("aria-valuetext", "Slice " + number + " of " + count + ". " + sentence);
+  viewer.say(before + sentence);
 }
 
 function show(wanted) {
@@ -39,18 +106,41 @@ function show(wanted) {
   const step = Math.sign(next - number);
   number = next;
   bars[number - 1].classList.add("here");
-  for (const kind of kinds) {
-    const image = document.getElementById(kind);
-    image.src = address(kind, number);
-    image.alt = "Slice " + number + (kind === "original" ? " as it was read." : " with lesions coloured by probability.");
-  }
-  field.value = slider.value = at.textContent = String(number);
+  field.value = slider.value = String(number);
+  for (const place of document.querySelectorAll(".at")) place.textContent = String(number);
   for (const end of ["x1", "x2"]) here.setAttribute(end, String(10 * number - 5));
-  slider.setAttribute("aria-valuetext", "Slice " + number + " of " + count + ". " + summaries[number - 1]);
-  shown.textContent = summaries[number - 1];
-  keep.href = address("overlay", number) + "?download=1";
-  window.history.replaceState(null, "", "?slice=" + number);
-  preload(number + step);
+  keep.href = address("overlay", number) + new URL(keep.href).search;
+  if (byId("why")) byId("why").href = address("why", number);
+  tellSlice();
+  viewer.write();
+  draw(step);
+}
+
+async function draw(step) {
+  const wanted = number;
+  try {
+    const slice = await load(wanted);
+    if (wanted !== number) return;
+    viewer.show(slice, "Slice " + number + ". ");
+    preload(number + step);
+  } catch {
+    // The server's own page says why: the result has expired, say.
+    slices.delete(wanted);
+    window.location.reload();
+  }
+}
+
+function addSlider() {
+  const range = document.createElement("input");
+  range.type = "range";
+  range.id = "slider";
+  range.min = "1";
+  range.max = String(count);
+  range.value = String(number);
+  range.setAttribute("aria-label", "Slice, from the feet to the head");
+  byId("stepper").append(range);
+  range.addEventListener("input", () => show(Number(range.value)));
+  return range;
 }
 
 // On the whole page two keys; the others scroll it, unless the pictures or the slider have the focus.
@@ -68,62 +158,59 @@ const keys = {
   End: () => count,
 };
 
-document.addEventListener("keydown", (event) => {
-  const isField = event.target instanceof HTMLInputElement && event.target.type === "number";
+function onKey(event) {
+  const isField = event.target !== slider && event.target.matches?.("input, select, textarea");
   const isViewer = event.target === slider || event.target === pictures;
   const known = isViewer ? keys : keysAnywhere;
   if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey || isField || !(event.key in known)) return;
   event.preventDefault();
   show(known[event.key]());
-});
+}
 
-const pictures = document.getElementById("pictures");
-pictures.tabIndex = 0;
 let wheeled = 0;
-pictures.addEventListener(
-  "wheel",
-  (event) => {
-    if (event.ctrlKey) return;
-    event.preventDefault();
-    // A notch of a wheel is about 100; a trackpad sends many small steps.
-    wheeled += event.deltaMode === 0 ? event.deltaY : 100 * Math.sign(event.deltaY);
-    const steps = Math.trunc(wheeled / 50);
-    if (steps === 0) return;
-    wheeled = 0;
-    show(number - Math.sign(steps));
-  },
-  { passive: false },
-);
 
-slider.addEventListener("input", () => show(Number(slider.value)));
+function onWheel(event) {
+  // With Ctrl it zooms.
+  if (event.ctrlKey) return;
+  event.preventDefault();
+  // A notch of a wheel is about 100; a trackpad sends many small steps.
+  wheeled += event.deltaMode === 0 ? event.deltaY : 100 * Math.sign(event.deltaY);
+  const steps = Math.trunc(wheeled / 50);
+  if (steps === 0) return;
+  wheeled = 0;
+  show(number - Math.sign(steps));
+}
+
+function onClick(element, wanted) {
+  element.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    show(wanted());
+  });
+}
+
 function showTyped() {
   if (field.value !== "") show(Number(field.value));
   field.value = String(number);
 }
 
-field.addEventListener("change", showTyped);
-document.getElementById("stepper").addEventListener("submit", (event) => {
-  event.preventDefault();
-  showTyped();
+// Where something cannot be fetched, the page stays as the server made it, and works.
+const [colours, first] = await Promise.all([fetchColours(root.dataset.colourTables), load(number)]);
+const viewer = new Viewer(root, colours, {
+  onThreshold: (mask, state) => follow(state.threshold),
+  last: () => ({ slice: String(number) }),
 });
-for (const link of document.querySelectorAll("#stepper a")) {
-  const step = link === document.querySelector("#stepper a") ? -1 : 1;
-  link.addEventListener("click", (event) => {
-    event.preventDefault();
-    show(number + step);
-  });
-}
-for (const [index, bar] of bars.entries()) {
-  bar.addEventListener("click", (event) => {
-    event.preventDefault();
-    show(index + 1);
-  });
-}
-for (const link of document.querySelectorAll("tbody a")) {
-  link.addEventListener("click", (event) => {
-    event.preventDefault();
-    show(Number(link.textContent));
-  });
-}
+const slider = addSlider();
+pictures.tabIndex = 0;
+tellSlice();
+viewer.show(first, "Slice " + number + ". ");
+document.addEventListener("keydown", onKey);
+pictures.addEventListener("wheel", onWheel, { passive: false });
+field.addEventListener("change", showTyped);
+const [before, after] = document.querySelectorAll("#stepper a");
+onClick(before, () => number - 1);
+onClick(after, () => number + 1);
+bars.forEach((bar, index) => onClick(bar, () => index + 1));
+document.querySelectorAll("tbody a").forEach((link) => onClick(link, () => Number(link.textContent)));
 preload(number + 1);
 preload(number - 1);

@@ -9,19 +9,25 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import KINDS, Result, upload
+from tests.browser.test_slice_page import drag_slider
 from tests.test_server import Server
 from tests.webapp.scans import SIDE, nifti
 
 START = 2
 
 
-def assert_shows(page: Page, number: int) -> None:
-    """Assert that pictures, line, chart and fields are all of one slice, and that the pictures have loaded."""
+def assert_shows(page: Page, number: int, *, scripts: bool = True) -> None:
+    """Assert that pictures, line, chart and fields are all of one slice, and that the pictures are there."""
     for kind in ("original", "overlay"):
-        expect(page.locator(f"#{kind}")).to_have_attribute("src", re.compile(rf"/slices/{number}/{kind}\.png$"))
-        loaded = f"#{kind}:visible"
-        expect(page.locator(loaded)).to_have_js_property("complete", True)
-        expect(page.locator(loaded)).to_have_js_property("naturalWidth", SIDE)
+        picture = page.locator(f"#{kind}")
+        if scripts:
+            # The browser draws them itself, from the numbers of the slice.
+            expect(picture).to_have_attribute("data-slice", str(number))
+            expect(picture).to_have_js_property("width", SIDE)
+        else:
+            expect(picture).to_have_attribute("src", re.compile(rf"/slices/{number}/{kind}\.png\?"))
+            expect(picture).to_have_js_property("complete", True)
+            expect(picture).to_have_js_property("naturalWidth", SIDE)
     line = page.locator("tbody tr").nth(number - 1).locator("td").first
     expect(page.locator("#shown")).to_have_text(line.text_content() or "")
     expect(page.locator("#at")).to_have_text(str(number))
@@ -29,7 +35,7 @@ def assert_shows(page: Page, number: int) -> None:
     expect(page.locator("#here")).to_have_attribute("x1", str(10 * number - 5))
     expect(page.locator("#chart a").nth(number - 1)).to_have_class("here")
     expect(page.locator("#chart a.here")).to_have_count(1)
-    expect(page).to_have_url(re.compile(rf"slice={number}$"))
+    expect(page).to_have_url(re.compile(rf"[?&]slice={number}(&|$)"))
 
 
 def type_number(page: Page, number: int) -> None:
@@ -83,10 +89,49 @@ def test_it_goes_through_the_slices(way: str, result: Result, page: Page) -> Non
 
 def test_the_overlay_to_keep_is_that_of_the_slice(result: Result, page: Page) -> None:
     page.goto(f"{result.address}?slice={START}")
+    assert_shows(page, START)
     page.keyboard.press("ArrowRight")
     with page.expect_download() as download:
         page.click("#keep")
     assert download.value.suggested_filename.endswith("-0003-overlay.png")
+
+
+@pytest.mark.parametrize("threshold", ["0.2", "0.9"])
+def test_totals_chart_and_slices_follow_the_threshold(threshold: str, result: Result, page: Page) -> None:
+    page.goto(f"{result.address}?slice={START}")
+    assert_shows(page, START)
+    before = page.inner_text("h1")
+    drag_slider(page, "threshold", threshold)
+    expect(page.locator("#viewer")).to_have_attribute("data-told", threshold)
+    told = page.request.get(f"{result.address}/figures.json?threshold={threshold}").json()
+    assert page.inner_text("h1") == told["sentence"] != before
+    for label, value in told["lines"]:
+        expect(page.locator(f'[data-line="{label}"]')).to_have_text(value)
+    expect(page.locator("#shown")).to_have_text(told["slices"][START - 1])
+    expect(page.locator("#chart-says")).to_have_text(told["chart_says"])
+    heights = [float(bar.get_attribute("height") or "") for bar in page.locator("#chart .bar").all()]
+    assert heights == told["chart"]
+    expect(page.locator(".panel [data-when-moved]").first).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#shown")).to_have_text(told["slices"][START])
+    with page.expect_download() as download:
+        page.click("#keep")
+    options = f"threshold={threshold}&download=1"
+    expected = page.request.get(f"{result.address}/slices/{START + 1}/overlay.png?{options}").body()
+    assert download.value.path().read_bytes() == expected
+
+
+def test_an_address_opens_slice_and_view(result: Result, page: Page) -> None:
+    page.goto(f"{result.address}?slice={START}")
+    assert_shows(page, START)
+    page.keyboard.press("m")
+    page.keyboard.press("ArrowRight")
+    page.get_by_role("button", name="Zoom in").click()
+    expect(page).to_have_url(re.compile(r"view=mask&zoom=1.25&slice=3$"))
+    page.reload()
+    expect(page.locator("#overlay")).to_have_attribute("data-slice", "3")
+    expect(page.locator("#viewer")).to_have_attribute("data-view", "mask")
+    expect(page.locator("#magnified")).to_have_text("125 %")
 
 
 def test_each_picture_has_its_sides_and_one_has_the_legend(result: Result, page: Page) -> None:
@@ -105,7 +150,7 @@ def test_pixels_that_are_not_square_are_drawn_in_proportion(chromium: Browser, s
         page = context.new_page()
         upload(page, server, nifti("one", spacing_mm=(2.5, 3.75, 8.0)))
         for kind in ("original", "overlay"):
-            expect(page.locator(f"#{kind}")).to_have_js_property("naturalHeight", SIDE)
+            expect(page.locator(f"#{kind}")).to_have_js_property("height", SIDE)
             for height in (900, 300):
                 page.set_viewport_size({"width": 1280, "height": height})
                 box = box_of(page, f"#{kind}")
@@ -126,20 +171,26 @@ def test_without_scripts_links_work_and_the_progress_page_asks_again(chromium: B
         expect(page.locator("#slider")).to_have_count(0)
         page.goto(f"{address}?slice={START}")
         page.get_by_label("Next slice").click()
-        assert_shows(page, 3)
+        assert_shows(page, 3, scripts=False)
         page.locator("#chart a").nth(3).click()
-        assert_shows(page, 4)
+        assert_shows(page, 4, scripts=False)
         page.fill("#slice", "1")
         page.get_by_role("button", name="Show").click()
-        assert_shows(page, 1)
+        assert_shows(page, 1, scripts=False)
         page.get_by_text("All slices as a table").click()
         page.get_by_role("link", name="2", exact=True).click()
-        assert_shows(page, 2)
+        assert_shows(page, 2, scripts=False)
+        page.fill("#threshold", "0.2")
+        page.get_by_role("button", name="Show").click()
+        assert_shows(page, 2, scripts=False)
+        expect(page.locator(".panel [data-when-moved]").first).to_be_visible()
 
 
-CONTROLS = """() => Array.from(document.querySelectorAll("a, button, input, summary"))
+CONTROLS = """() => Array.from(document.querySelectorAll("a, button, input, select, summary"))
     // A bar of the chart is as wide as there is room; slider and fields lead to the same slices.
     .filter((control) => control.checkVisibility() && !control.closest("svg"))
+    // What is ticked is ticked by its label too.
+    .map((control) => control.type === "checkbox" ? control.closest("label") : control)
     .map((control) => [control.outerHTML, control.getBoundingClientRect()])
     .map(([name, box]) => [name, Math.min(box.width, box.height)])"""
 """JavaScript: what can be clicked or typed in, and its shorter side in pixels."""
@@ -166,7 +217,7 @@ def test_printed_it_is_one_white_page_without_controls(scheme: str, result: Resu
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     for selector in ("#stepper", ".downloads", "details", "header a:not(.name)"):
         expect(page.locator(selector).first).to_be_hidden()
-    for selector in ("#original", "#overlay", ".legend", "#shown", "#chart", "dl"):
+    for selector in ("#original", "#overlay", ".legend", "#shown", "#chart", ".panel dl"):
         expect(page.locator(selector)).to_be_visible()
     expect(page.get_by_text("Model groundglass")).to_be_visible()
     expect(page.get_by_text(f"{len(KINDS)} slices × {SIDE} rows × {SIDE} columns")).to_be_visible()
@@ -174,4 +225,4 @@ def test_printed_it_is_one_white_page_without_controls(scheme: str, result: Resu
 
 def assert_shows_pictures(page: Page) -> None:
     for kind in ("original", "overlay"):
-        expect(page.locator(f"#{kind}")).to_have_js_property("naturalWidth", SIDE)
+        expect(page.locator(f"#{kind}")).to_have_js_property("width", SIDE)

@@ -21,7 +21,6 @@ CONTENT_SECURITY_POLICY = "; ".join(
 _OFF = (
     "accelerometer",
     "autoplay",
-    "bluetooth",
     "camera",
     "display-capture",
     "encrypted-media",
