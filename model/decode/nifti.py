@@ -220,11 +220,12 @@ def _read_slice(stored: _Stored, value_range: tuple[float, float], number: int) 
 
 
 def _forms(header: Any, affine: Affine, *, is_space: bool) -> tuple[Form, Form]:
-    """Return sform and qform as the header has them, `affine` standing in for one that is not coded."""
+    """Return sform and qform as the header has them, `affine` standing in for one that is not coded, or damaged."""
     forms = []
     for own, code in (header.get_sform(coded=True), header.get_qform(coded=True)):
-        is_own = own is not None and is_space
-        forms.append(Form(in_mm(own, header) if is_own else affine, int(code)))
+        is_damaged = own is not None and not np.isfinite(own).all()
+        is_own = own is not None and is_space and not is_damaged
+        forms.append(Form(in_mm(own, header) if is_own else affine, 0 if is_damaged else int(code)))
     return forms[0], forms[1]
 
 

@@ -276,3 +276,12 @@ def test_a_volume_of_too_many_slices_is_refused(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("model.decode.nifti.MAX_SLICES", 4)
     with pytest.raises(NotCt, match="has 5 slices; at most 4 are read"):
         opened(tmp_path, nifti_bytes())
+
+
+def test_a_damaged_qform_is_none_beside_a_whole_sform(tmp_path: Path) -> None:
+    # At byte 268 stands qoffset_x.
+    study = opened(tmp_path, nifti_bytes(change=put(268, "<f", float("nan"))))
+    assert isinstance(study, VolumeStudy)
+    assert isinstance(study.origin, NiftiGrid)
+    assert (study.origin.sform.code, study.origin.qform.code) == (1, 0)
+    np.testing.assert_array_equal(study.origin.qform.affine, study.origin.sform.affine)
