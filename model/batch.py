@@ -24,6 +24,7 @@ from model.recognise.judge import load_recogniser
 from model.segment import segment_slice
 from model.tables import GrowingTable
 from model.volume.segment import VolumeSegmentation, segment_volume
+from model.warning import warned
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def _write_overlays(segmentation: VolumeSegmentation, folder: Path, *, sides_kno
     files, threshold = segmentation.files, segmentation.measured.findings.threshold
     for row in segmentation.measured.rows:
         png = slice_overlay_png(files, row.number - 1, threshold, sides_known=sides_known)
-        (folder / f"{row.number:04d}.png").write_bytes(png)
+        (folder / f"{row.number:04d}.png").write_bytes(warned(png, segmentation.recognition))
 
 
 def _reason(exc: Exception) -> str:

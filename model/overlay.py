@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from model.findings import LUNG_THRESHOLD, Mask, lesion_mask
 from model.segment import Segmentation
 from model.steps import to_steps
+from model.warning import warned
 
 COLOUR_MAPS = ("viridis", "magma", "inferno", "cividis")
 """The colours to choose from: perceptually uniform, and in order of brightness."""
@@ -58,17 +59,18 @@ def overlay_png(segmentation: Segmentation) -> bytes:
     image = overlay(
         segmentation.ct_slice.as_bytes(), segmentation.lesion_probability, threshold=segmentation.findings.threshold
     )
-    return encode_png(image[..., ::-1])
+    return warned(encode_png(image[..., ::-1]), segmentation.recognition)
 
 
 def mask_png(segmentation: Segmentation) -> bytes:
     """Return the lesion mask as PNG, 8-bit gray, 0 or 255, at the slice's height and width."""
-    return encode_png(segmentation.mask.astype(np.uint8) * 255)
+    return warned(encode_png(segmentation.mask.astype(np.uint8) * 255), segmentation.recognition)
 
 
 def probability_png(segmentation: Segmentation) -> bytes:
     """Return the lesion probability as PNG, 16-bit gray, 65535 = 1.0, at the slice's height and width."""
-    return encode_png(to_steps(segmentation.lesion_probability, segmentation.findings.threshold))
+    png = encode_png(to_steps(segmentation.lesion_probability, segmentation.findings.threshold))
+    return warned(png, segmentation.recognition)
 
 
 def original_png(segmentation: Segmentation) -> bytes:

@@ -13,6 +13,7 @@ from model.decode.picture import FORMATS, MAX_MEGAPIXELS
 from model.errors import InvalidOption
 from model.export.names import NOTICE
 from model.phantom import phantom_png
+from model.warning import warned
 from webapp import words
 from webapp.errors import wants_page
 from webapp.jobs import Order
@@ -23,7 +24,7 @@ from webapp.reading import read_picture
 from webapp.requests import MAX_PICTURES, Upload, current_settings, order_of, read_form_options, read_upload
 from webapp.results import current_results, private
 from webapp.segmenter import current_networks, current_segmenter
-from webapp.slices import DRAWN, kept_alone
+from webapp.slices import DRAWN, kept_alone, recognition_in
 from webapp.status import FAILED
 from webapp.view import read_view
 from webapp.viewer import slice_page
@@ -165,4 +166,5 @@ def _drawn(result_id: str, name: str) -> bytes | None:
     if details is None or kept is None:
         return None
     state = read_view(request.args, details["measurements"]["threshold"])
-    return kept.draw(name, state, bar=request.args.get("bar") != "0")
+    png = kept.draw(name, state, bar=request.args.get("bar") != "0")
+    return warned(png, recognition_in(details))

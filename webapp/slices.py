@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from model.findings import Mask, lesion_mask, measure
 from model.overlay import RgbImage, decode_png, encode_png, heat_map, mark_sides, overlay
+from model.recognise.judge import Recognition
 from model.steps import to_probability
 from model.volume.files import SliceFiles
 from webapp.results import ResultStore
@@ -48,6 +50,12 @@ class KeptSlice:
         if sides:
             mark_sides(image)
         return image
+
+
+def recognition_in(details: Mapping[str, Any]) -> Recognition | None:
+    """Return what a result looks like, from its details; None where nobody asked."""
+    kept = details.get("recognition")
+    return Recognition(**kept) if kept else None
 
 
 def kept_alone(store: ResultStore, result_id: str) -> KeptSlice | None:

@@ -13,12 +13,13 @@ from model import errors
 from model.export.lines import FOLLOWING
 from model.export.names import NOTICE
 from model.volume.files import SliceFiles
+from model.warning import warned
 from webapp.jobs import FILES, SLICES
 from webapp.levels import at_level
 from webapp.queueing import current_queue
 from webapp.requests import read_number
 from webapp.results import PICTURES, current_results, private
-from webapp.slices import DRAWN, kept_in_volume
+from webapp.slices import DRAWN, kept_in_volume, recognition_in
 from webapp.status import Status
 from webapp.view import read_view, view_of
 
@@ -91,6 +92,7 @@ def slice_picture(result_id: str, number: int, kind: str) -> Response:
         state = read_view(request.args, details["volume"]["threshold"])
         sides = is_kept and sides_known(details)
         png = kept_in_volume(files, number - 1).draw(kind, state, bar=is_kept, sides=sides)
+        png = warned(png, recognition_in(details))
     else:
         png = files.png("gray" if kind == "original" else "lesion", number - 1)
     response = make_response(png)

@@ -17,11 +17,12 @@ from model.explain.draw import explanation_png
 from model.explain.seg_grad_cam import NOTHING_CALLED, Explainer, explain_call
 from model.findings import Mask, lesion_mask
 from model.volume.files import SliceFiles
+from model.warning import warned
 from webapp.jobs import SLICES
 from webapp.results import current_results, private
 from webapp.segmenter import current_networks
 from webapp.settings import Settings
-from webapp.slices import KeptSlice, kept_alone, kept_in_volume
+from webapp.slices import KeptSlice, kept_alone, kept_in_volume, recognition_in
 from webapp.view import read_view
 from webapp.volumes import sides_known
 
@@ -83,7 +84,7 @@ def picture(result_id: str) -> Response:
         abort(HTTPStatus.NOT_FOUND)
     _require_same_network(details)
     png = _draw(kept, read_view(request.args, details["measurements"]["threshold"]).threshold)
-    return _answer(png, f"groundglass-{result_id[:6]}-why.png")
+    return _answer(warned(png, recognition_in(details)), f"groundglass-{result_id[:6]}-why.png")
 
 
 @blueprint.get("/results/<result_id>/slices/<int:number>/why.png")
@@ -99,7 +100,8 @@ def slice_picture(result_id: str, number: int) -> Response:
         spacing_mm=details["spacing_mm"],
         sides=sides_known(details),
     )
-    return _answer(png, f"groundglass-{result_id[:6]}-{number:04d}-why.png")
+    name = f"groundglass-{result_id[:6]}-{number:04d}-why.png"
+    return _answer(warned(png, recognition_in(details)), name)
 
 
 def _require_same_network(details: Mapping[str, Any]) -> None:

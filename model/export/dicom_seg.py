@@ -58,12 +58,15 @@ def _shared(series: DicomGrid) -> set[str]:
     return {identifier for identifier, count in counts.items() if count > 1}
 
 
-def write_seg(series: DicomGrid, files: SliceFiles, path: Path, *, threshold: float, model: Identity) -> None:
+def write_seg(
+    series: DicomGrid, files: SliceFiles, path: Path, *, threshold: float, model: Identity, warning: str = ""
+) -> None:
     """Write the mask as a binary DICOM SEG with one segment.
 
     It holds a frame for each slice with lesion, or for all where there is none, and names the patient and the study as
     the series does: viewers show it over that series. Identifiers that are missing, invalid or shared in the series are
-    made up from what it has, alike each time; of dates and sexes that are none, nothing is said.
+    made up from what it has, alike each time; of dates and sexes that are none, nothing is said. `warning` is what its
+    description begins with, 30 letters at the most.
 
     Raises
     ------
@@ -82,10 +85,13 @@ def write_seg(series: DicomGrid, files: SliceFiles, path: Path, *, threshold: fl
         for source, name in product(sources, COMMON):
             # One mask belongs to one study; files whose names were removed may each have another.
             setattr(source, name, sources[0][name].value)
-        _segmentation(sources, pixels, model).save_as(path)
+        _segmentation(sources, pixels, model, warning).save_as(path)
 
 
-def _segmentation(sources: Sequence[Dataset], pixels: NDArray[np.uint8], model: Identity) -> highdicom.seg.Segmentation:
+def _segmentation(
+    sources: Sequence[Dataset], pixels: NDArray[np.uint8], model: Identity, warning: str
+) -> highdicom.seg.Segmentation:
+    described = f"{warning}: lesions (research only)" if warning else "Groundglass lesions (research only)"
     return highdicom.seg.Segmentation(
         source_images=sources,
         pixel_array=pixels,
@@ -101,7 +107,7 @@ def _segmentation(sources: Sequence[Dataset], pixels: NDArray[np.uint8], model: 
         device_serial_number=model.sha256[:16],
         content_label="LESION",
         content_description="For research only, no medical device",
-        series_description="Groundglass lesions (research only)",
+        series_description=described,
         transfer_syntax_uid=ExplicitVRLittleEndian,
         specific_character_set="ISO_IR 192",
         omit_empty_frames=bool(pixels.any()),

@@ -17,6 +17,7 @@ from model.export.pdf import report_pdf
 from model.export.planes import is_uneven, planes
 from model.export.tables import as_csv, as_json
 from model.volume.segment import VolumeSegmentation
+from model.warning import label, warned
 
 
 def write_all(
@@ -44,19 +45,21 @@ def write_all(
     """
     files, rows = segmentation.files, segmentation.measured.rows
     threshold = segmentation.measured.findings.threshold
-    target = Target(study.volume, study.origin if isinstance(study.origin, NiftiGrid) else None)
+    warning = label(segmentation.recognition)
+    target = Target(study.volume, study.origin if isinstance(study.origin, NiftiGrid) else None, warning)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_mask(files, target, folder / MASK, threshold=threshold)
         write_probability(files, target, folder / PROBABILITY)
-        (folder / MONTAGE).write_bytes(montage_png(files, rows, threshold=threshold, volume=study.volume))
+        montage = montage_png(files, rows, threshold=threshold, volume=study.volume)
+        (folder / MONTAGE).write_bytes(warned(montage, segmentation.recognition))
         told = {"name": name, "patient": _patient(study)} if name_patient else {}
         (folder / REPORT).write_bytes(report_pdf(segmentation, study.volume, made=made, **told))
         (folder / CSV).write_text(as_csv(segmentation), encoding="utf-8")
         (folder / JSON).write_text(as_json(segmentation), encoding="utf-8")
         names = [MASK, PROBABILITY, MONTAGE, REPORT, CSV, JSON]
         if isinstance(study.origin, DicomGrid) and is_possible(study.volume):
-            write_seg(study.origin, files, folder / SEG, threshold=threshold, model=segmentation.model)
+            write_seg(study.origin, files, folder / SEG, threshold=threshold, model=segmentation.model, warning=warning)
             names.append(SEG)
         else:
             # One of an earlier run would be taken for this volume's.

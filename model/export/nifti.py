@@ -24,10 +24,14 @@ _SCANNER, _UNKNOWN = 1, 0
 
 @dataclass(frozen=True)
 class Target:
-    """Where voxels go: the volume as displayed, and the stored grid if the input was NIfTI."""
+    """Where voxels go: the volume as displayed, and the stored grid if the input was NIfTI.
+
+    warning : what the header says of the file, 79 letters at the most.
+    """
 
     volume: CtVolume
     grid: NiftiGrid | None
+    warning: str = ""
 
     def planes(self) -> tuple[int, ...]:
         """Return which slice each plane of the file holds, from the feet to the head."""
@@ -58,7 +62,7 @@ def _write(
         voxels, forms = _on_grid(displayed, target)
         # The level that nibabel itself compresses with: masks shrink to little by any.
         with gzip.open(path, "wb", compresslevel=1) as stream:
-            stream.write(_header(voxels.shape, dtype, forms, slope))
+            stream.write(_header(voxels.shape, dtype, forms, slope, target.warning))
             for number in range(voxels.shape[2]):
                 stream.write(np.asarray(voxels[:, :, number]).tobytes(order="F"))
     finally:
@@ -83,7 +87,9 @@ def _stretched(affine: Affine, slices: int, count: int) -> Affine:
     return stretched
 
 
-def _header(shape: tuple[int, ...], dtype: np.dtype[Any], forms: tuple[Form, Form], slope: float) -> bytes:
+def _header(
+    shape: tuple[int, ...], dtype: np.dtype[Any], forms: tuple[Form, Form], slope: float, warning: str
+) -> bytes:
     """Return all that stands before the voxels of a NIfTI-1 file."""
     header: Any = nibabel.Nifti1Header()
     header.set_data_shape(shape)
@@ -94,6 +100,7 @@ def _header(shape: tuple[int, ...], dtype: np.dtype[Any], forms: tuple[Form, For
     header.set_qform(qform.affine, code=qform.code, strip_shears=True)
     header.set_sform(sform.affine, code=sform.code)
     header["scl_slope"], header["scl_inter"] = slope, 0.0
+    header["descrip"] = warning.encode()
     header["magic"], header["vox_offset"] = b"n+1", 352
     # Without a code the place and size of the voxels are made up: no unit, so that nobody takes them for millimetres.
     header.set_xyzt_units("mm" if sform.code or qform.code else "unknown")

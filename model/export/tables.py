@@ -9,6 +9,7 @@ from typing import Any
 
 from model.export.names import NOTICE
 from model.volume.segment import VolumeSegmentation
+from model.warning import label
 
 
 def measurements(segmentation: VolumeSegmentation) -> dict[str, Any]:
@@ -33,7 +34,8 @@ def as_json(segmentation: VolumeSegmentation) -> str:
 
 def as_csv(segmentation: VolumeSegmentation) -> str:
     """Return a table with a row for each slice, from the feet to the head."""
-    rows = [row.as_dict() for row in segmentation.measured.rows]
+    warning = {"warning": label(segmentation.recognition)}
+    rows = [row.as_dict() | warning for row in segmentation.measured.rows]
     stream = io.StringIO()
     table = csv.DictWriter(stream, list(rows[0]))
     table.writeheader()

@@ -17,6 +17,7 @@ from model.decode.series import read_series
 from model.engine import Identity
 from model.export.dicom_seg import is_linked, is_possible, write_seg
 from model.export.nifti import Target, write_mask
+from model.warning import LABEL
 from tests.volume.written import IDENTITY, STORED, by_hand, chest, uid, write_series
 
 SHAPE = (4, 40, 48)
@@ -226,3 +227,11 @@ def test_a_series_that_does_not_say_where_it_lies_has_none(tmp_path: Path) -> No
     files = by_hand(series.volume, tmp_path / "slices", marked()).files
     with pytest.raises(ValueError, match="no spacing, position or orientation"):
         write_seg(series.grid, files, tmp_path / "mask.dcm", threshold=0.5, model=IDENTITY)
+
+
+def test_a_warning_comes_first_in_its_description(tmp_path: Path) -> None:
+    series = read_series(write_series(tmp_path / "scan", chest()))
+    files = by_hand(series.volume, tmp_path / "slices", marked()).files
+    path = tmp_path / "mask.dcm"
+    write_seg(series.grid, files, path, threshold=0.5, model=IDENTITY, warning=LABEL)
+    assert dcmread(path).SeriesDescription == "does not look like a chest CT: lesions (research only)"

@@ -22,7 +22,9 @@ def segmentation(tmp_path: Path) -> VolumeSegmentation:
 
 def test_json_has_the_volume_its_slices_and_the_model(segmentation: VolumeSegmentation) -> None:
     told = json.loads(as_json(segmentation))
-    assert set(told) == {"volume", "slices", "model", "quality", "notes", "notice"}
+    assert set(told) == {
+        "volume", "slices", "model", "quality", "flip_dice", "recognition", "notes", "notice",
+    }  # fmt: skip
     assert told["model"] == {"id": "tested-1", "sha256": "ab" * 32}
     # 64 pixels of 6 mm², 4 mm high.
     assert told["volume"]["lesion_ml"] == pytest.approx(1.536)

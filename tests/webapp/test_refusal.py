@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from pathlib import Path
@@ -130,3 +131,39 @@ def test_quality_tells_how_far_the_mirrored_readings_agree(client: FlaskClient, 
     close = post_file(client, "/predict?output=json&quality=1", phantom).get_json()
     assert 0.5 < close["flip_dice"] <= 1.0
     assert json.dumps(post_file(client, "/predict?output=json", phantom).get_json()["flip_dice"]) == "null"
+
+
+def read_png(png: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(png))
+
+
+@pytest.mark.parametrize("output", ["overlay", "mask", "probability"])
+def test_pictures_of_what_was_refused_carry_the_warning(client: FlaskClient, coloured: bytes, output: str) -> None:
+    forced = read_png(post_file(client, f"/predict?output={output}&force=1", coloured).data)
+    assert forced.info["Warning"].startswith(REFUSED)
+
+
+@pytest.mark.parametrize("name", ["overlay", "mask", "heat", "probability"])
+def test_downloads_of_what_was_refused_carry_the_warning(client: FlaskClient, coloured: bytes, name: str) -> None:
+    address = upload(client, coloured)
+    kept = read_png(client.get(f"{address}/{name}.png?download=1&threshold=0.3").data)
+    assert kept.info["Warning"].startswith(REFUSED)
+
+
+def test_files_of_a_volume_that_was_refused_carry_the_warning(
+    app: Flask, client: FlaskClient, stripes: np.ndarray
+) -> None:
+    address = upload(client, volume_of(stripes), name="scan.nii")
+    assert queue_of(app).work_once()
+
+    def kept(name: str) -> bytes:
+        with client.get(f"{address}/files/{name}") as response:
+            return bytes(response.data)
+
+    for name in ("mask.nii.gz", "probability.nii.gz"):
+        header = nibabel.Nifti1Image.from_bytes(gzip.decompress(kept(name))).header
+        assert bytes(header["descrip"]).startswith(b"does not look like a chest CT")
+    assert read_png(kept("montage.png")).info["Warning"].startswith(REFUSED)
+    assert json.loads(kept("measurements.json"))["notes"][0].startswith(REFUSED)
+    assert "does not look like a chest CT" in kept("measurements.csv").decode().splitlines()[1]
+    assert read_png(client.get(f"{address}/slices/1/overlay.png?download=1").data).info["Warning"].startswith(REFUSED)
