@@ -188,10 +188,15 @@ def read_predict_options(request: Request) -> PredictOptions:
     ------
     InvalidOption : see `webapp.options`; an option that does not exist is refused as well.
     """
+    sent = [(name, text) for name, texts in request.values.lists() for text in texts if name != FIELD]
+    for name, text in sent:
+        # Those too that another goes before: a mistake is none the less one.
+        PredictOptions.model_validate({name: text})
     best = request.accept_mimetypes.best_match(["image/png", "application/json"], default="image/png")
     by_accept = "json" if best == "application/json" else "overlay"
-    given = {name: text for name, text in request.values.items() if name != FIELD}
-    return PredictOptions.model_validate(_with_defaults(given) | {"output": given.get("output", by_accept)})
+    # The first is taken, and the address comes first.
+    given = {"output": by_accept, **dict(reversed(sent))}
+    return PredictOptions.model_validate(_with_defaults(given))
 
 
 def _with_defaults(given: Mapping[str, str]) -> dict[str, str]:

@@ -106,3 +106,16 @@ def test_readyz_names_the_model(client: FlaskClient) -> None:
     answer = client.get("/readyz").get_json()
     assert answer["status"] == "ready"
     assert answer["model"]["id"] == SHIPPED_WEIGHTS.stem
+
+
+def test_the_address_goes_before_the_form(client: FlaskClient, phantom: bytes) -> None:
+    assert (
+        post_file(client, "/predict?output=json&threshold=0.4", phantom, threshold="0.7").get_json()["threshold"] == 0.4
+    )
+
+
+@pytest.mark.parametrize("address", ["/predict?threshold=0.4&threshold=2", "/predict?quality=1"])
+def test_a_value_that_another_goes_before_must_be_readable_too(client: FlaskClient, address: str) -> None:
+    response = post_file(client, address, b"x", threshold="0.4", quality="best")
+    assert response.status_code == 400
+    assert response.get_json()["type"] == "/docs#problem-invalid-option"

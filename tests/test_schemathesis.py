@@ -1,0 +1,36 @@
+"""Requests that Schemathesis makes from the API's document, sent to a real server: no answer may be undescribed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.test_server import ROOT, start, stop, wait_for_job
+from tests.webapp.scans import nifti
+
+COMMAND = (
+    *(sys.executable, "-m", "schemathesis.cli", "--config-file", "tests/webapp/schemathesis.toml", "run"),
+    *("--checks", "all", "--phases", "examples,coverage,fuzzing", "--continue-on-failure"),
+    *("--max-examples", "10", "--generation-deterministic"),
+    *("--warnings", "off", "--no-color", "--request-timeout", "120"),
+)
+
+
+def test_every_answer_is_described(tmp_path: Path) -> None:
+    server = start(tmp_path)
+    try:
+        job = server.post("/predict", nifti("one", "none"))[1]["Location"]
+        wait_for_job(server, job, lambda job: job["state"] == "done")
+        environment = {"SCHEMATHESIS_HOOKS": "tests.webapp.hooks", "TEST_RESULT": job.rpartition("/")[2]}
+        address = f"http://127.0.0.1:{server.port}/openapi.json"
+        done = subprocess.run(
+            [*COMMAND, address], cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=300
+        )
+    finally:
+        stop(server)
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
+    # All operations, and enough of each that something was asked at all.
+    assert "8 selected / 8 total" in done.stdout
+    assert "Traceback" not in server.log.read_text()
