@@ -19,7 +19,7 @@ COMMAND = (
 
 
 def test_every_answer_is_described(tmp_path: Path) -> None:
-    server = start(tmp_path)
+    server = start(tmp_path, GROUNDGLASS_RATE_READ="off", GROUNDGLASS_RATE_LOOK="off")
     try:
         job = server.post("/predict", nifti("one", "none"))[1]["Location"]
         wait_for_job(server, job, lambda job: job["state"] == "done")
