@@ -8,6 +8,7 @@ import { drawing, FIT, readState, writeState } from "./state.js";
 import { Zoom } from "./zoom.js";
 
 const SPEAK_AFTER_MS = 700;
+const EXPLAIN_AFTER_MS = 300;
 const KEYS_OFF = "groundglass-keys-off";
 
 const byId = (id) => document.getElementById(id);
@@ -106,10 +107,15 @@ export class Viewer {
     if (!this.reason) {
       this.reason = document.createElement("img");
       this.reason.className = "reason";
+      this.reason.addEventListener("error", () => (this.reason.alt = "No explanation can be given now. Try again later."));
       this.right.after(this.reason);
     }
-    if (this.reason.getAttribute("src") !== this.slice.why) this.reason.src = this.slice.why;
     this.reason.alt = this.called + this.labels.why;
+    const source = this.slice.why + "?threshold=" + this.state.threshold;
+    window.clearTimeout(this.explaining);
+    if (this.reason.getAttribute("src") === source) return;
+    // It takes as long as reading a slice: not for every step of a slider.
+    this.explaining = window.setTimeout(() => (this.reason.src = source), EXPLAIN_AFTER_MS);
   }
 
   label() {
@@ -215,7 +221,7 @@ export class Viewer {
   /** Files to keep are those of what is seen. */
   showLinks() {
     for (const link of document.querySelectorAll("[data-keep]")) {
-      const options = new URLSearchParams(new URL(link.href).search);
+      const options = new URL(link.href).searchParams;
       for (const [name, value] of Object.entries(drawing(this.state))) options.set(name, value);
       link.href = link.href.split("?")[0] + "?" + options;
     }

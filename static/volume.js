@@ -110,23 +110,31 @@ function show(wanted) {
   for (const place of document.querySelectorAll(".at")) place.textContent = String(number);
   for (const end of ["x1", "x2"]) here.setAttribute(end, String(10 * number - 5));
   keep.href = address("overlay", number) + new URL(keep.href).search;
-  if (byId("why")) byId("why").href = address("why", number);
+  if (byId("why")) byId("why").href = address("why", number) + new URL(byId("why").href).search;
   tellSlice();
   viewer.write();
   draw(step);
 }
 
+let isDrawing = false;
+
+/** Draw the slice that is wanted; of those that are passed while one loads, the last. */
 async function draw(step) {
-  const wanted = number;
+  if (isDrawing) return;
+  isDrawing = true;
+  let wanted = 0;
   try {
-    const slice = await load(wanted);
-    if (wanted !== number) return;
-    viewer.show(slice, "Slice " + number + ". ");
+    while (wanted !== number) {
+      wanted = number;
+      viewer.show(await load(wanted), "Slice " + wanted + ". ");
+    }
     preload(number + step);
   } catch {
     // The server's own page says why: the result has expired, say.
     slices.delete(wanted);
     window.location.reload();
+  } finally {
+    isDrawing = false;
   }
 }
 
