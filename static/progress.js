@@ -36,6 +36,8 @@ async function ask() {
     // Only what is new is read out.
     if (sentence.textContent !== text) sentence.textContent = text;
     again.hidden = status.attempts <= (status.state === "queued" ? 0 : 1);
+    // A bar that only moves would tell nothing.
+    bar.hidden = !status.slices;
     if (status.slices) {
       bar.max = status.slices;
       bar.value = status.slices_done;

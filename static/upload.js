@@ -26,11 +26,11 @@ function total(files) {
 }
 
 // What is told in the status box: a sentence, a bar or none, and how long it takes.
-function say(sentence, { share = null, detail = "", isCaution = false } = {}) {
+function say(sentence, { share = null, detail = "", tone = "" } = {}) {
   statusBox.hidden = false;
   // Only what is new is read out.
   if (message.textContent !== sentence) message.textContent = sentence;
-  message.classList.toggle("failure", isCaution);
+  message.className = tone;
   bar.hidden = share === null;
   bar.value = share === null ? 0 : share;
   meanwhile.textContent = detail;
@@ -48,12 +48,12 @@ function setSending(sending) {
 function refuse(sentence) {
   setSending(false);
   file.setAttribute("aria-invalid", "true");
-  say(sentence, { isCaution: true });
+  say(sentence, { tone: "failure" });
 }
 
 function beBusy(sentence, seconds) {
   setSending(false);
-  say(sentence, { isCaution: true });
+  say(sentence, { tone: "caution" });
   stopClock = countDown(wait, seconds);
   resend.hidden = false;
 }

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, sync_playwright
 
+from tests.browser.states import World, opened_world
 from tests.test_server import Server, start, stop
 from tests.webapp.scans import nifti
 
@@ -28,18 +30,41 @@ class Result:
     headings: tuple[str, ...]
 
 
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
+@contextmanager
+def launch() -> Iterator[Browser]:
+    """Give the system's Chromium.
+
+    Raises
+    ------
+    FileNotFoundError : there is none.
+    """
     names = ("chromium", "chromium-browser", "google-chrome")
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
-        pytest.skip("there is no Chromium: apt-get install chromium")
+        raise FileNotFoundError("there is no Chromium: apt-get install chromium")
     # Chromium refuses to run as root in its sandbox, and CI is root.
     arguments = [*_QUIET, "--no-sandbox"] if os.geteuid() == 0 else _QUIET
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with ExitStack() as stack:
+        try:
+            browser = stack.enter_context(launch())
+        except FileNotFoundError as exc:
+            pytest.skip(str(exc))
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def world(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Servers with everything on them that a visitor can meet."""
+    with opened_world(tmp_path_factory.mktemp("world"), chromium) as world:
+        yield world
 
 
 @pytest.fixture(scope="session")

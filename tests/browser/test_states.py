@@ -1,0 +1,118 @@
+"""Every page and state: accessible, of the width of a phone, and as it was designed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from tests.browser.screens import VIEWS, difference, draw, is_alike, open_view, read_reference
+from tests.browser.states import STATES, World, home
+
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@pytest.fixture(scope="module", params=["dark", "light"])
+def shown(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page in either scheme."""
+    with chromium.new_context(color_scheme=request.param, viewport={"width": 1280, "height": 900}) as context:
+        yield context.new_page()
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_it_is_accessible(state: str, shown: Page, world: World) -> None:
+    STATES[state](shown, world)
+    found = Axe().run(shown, options={"runOnly": {"type": "tag", "values": WCAG}})
+    assert found.violations_count == 0, found.generate_report()
+    assert len(found.response["passes"]) > 10
+
+
+def test_axe_finds_what_is_wrong(shown: Page, world: World) -> None:
+    STATES["empty"](shown, world)
+    shown.evaluate("document.querySelector('label[for=file]').remove()")
+    found = Axe().run(shown, options={"runOnly": {"type": "tag", "values": WCAG}})
+    assert "label" in [violation["id"] for violation in found.response["violations"]]
+
+
+CONTROLS = """() => Array.from(document.querySelectorAll("a, button, input, select, summary"))
+    .filter((control) => control.checkVisibility() && !control.closest("svg") && !control.closest("p, dd"))
+    .map((control) => (control.type === "checkbox" ? control.closest("label") : control))
+    .map((control) => [control.outerHTML.slice(0, 120), control.getBoundingClientRect()])
+    .map(([name, box]) => [name, Math.min(box.width, box.height)])"""
+"""JavaScript: what can be clicked or typed in, links in running text apart, and its shorter side in pixels."""
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_on_a_phone_nothing_overflows_and_targets_are_large(state: str, chromium: Browser, world: World) -> None:
+    with chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True) as context:
+        page = context.new_page()
+        STATES[state](page, world)
+        for width in (390, 320):
+            page.set_viewport_size({"width": width, "height": 844})
+            assert page.evaluate("document.documentElement.scrollWidth") == width
+            controls = page.evaluate(CONTROLS)
+            assert len(controls) >= 3
+            assert [(name, side) for name, side in controls if side < 44] == []
+
+
+def test_titles_tell_pages_apart(chromium: Browser, world: World) -> None:
+    pages = ["empty", "help", "queued", "done", "done volume", "partly read", "failed", "expired"]
+    with chromium.new_context() as context:
+        page = context.new_page()
+        titles = []
+        for state in pages:
+            STATES[state](page, world)
+            titles.append(page.title())
+    assert len(set(titles)) == len(pages)
+    assert all("Groundglass" in title for title in titles)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("state", STATES)
+def test_it_looks_as_designed(state: str, view: str, chromium: Browser, world: World) -> None:
+    page = open_view(chromium, view)
+    STATES[state](page, world)
+    found = draw(page)
+    page.context.close()
+    wanted = read_reference(state, view)
+    assert is_alike(found, wanted), (
+        f"differs by {difference(found, wanted)}; where that is meant: python -m tests.browser.screens '{state}'"
+    )
+
+
+CHANGES = {
+    "a button is missing": "document.querySelector('#upload button').style.visibility = 'hidden'",
+    "a phantom is missing": "document.querySelector('#examples button').style.visibility = 'hidden'",
+    "another order": "document.querySelector('.narrow').prepend(document.getElementById('examples'))",
+    "another background": "document.body.style.background = '#402020'",
+    "another button colour": "document.querySelector('#upload button').style.background = '#f0b429'",
+    "everything lower": "document.body.style.paddingTop = '48px'",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_comparison_sees_that(change: str, chromium: Browser, world: World) -> None:
+    page = open_view(chromium, "wide-dark")
+    page.goto(home(world.open))
+    before = draw(page)
+    page.evaluate(CHANGES[change])
+    after = draw(page)
+    page.context.close()
+    assert not is_alike(after, before), difference(after, before)
+
+
+@pytest.mark.parametrize(
+    "style",
+    ["body { position: relative; left: 1px; top: 1px }", "* { -webkit-text-stroke: 0.3px }"],
+    ids=["a pixel aside", "bolder letters"],
+)
+def test_the_comparison_overlooks(style: str, chromium: Browser, world: World) -> None:
+    page = open_view(chromium, "wide-dark")
+    page.goto(home(world.open))
+    before = draw(page)
+    page.add_style_tag(content=style)
+    after = draw(page)
+    page.context.close()
+    assert is_alike(after, before), difference(after, before)
