@@ -31,10 +31,10 @@ HEAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\
 TAIL = b"\r\n--x--\r\n"
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    """A server with one worker."""
-    server = start(tmp_path, WEB_CONCURRENCY="1")
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with one worker, which outlives all that is done to it."""
+    server = start(tmp_path_factory.mktemp("server"), WEB_CONCURRENCY="1")
     yield server
     stop(server)
 
@@ -58,13 +58,17 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 
 def worker_of(server: Server) -> int:
-    (worker,) = children(server.process.pid)
-    return worker
+    wait_until(lambda: len(children(server.process.pid)) == 1)
+    return next(iter(children(server.process.pid)))
 
 
 def reader_of(server: Server) -> int:
-    (reader,) = (pid for pid, command in children(worker_of(server)).items() if "reader_process" in command)
-    return reader
+    def readers() -> list[int]:
+        return [pid for pid, command in children(worker_of(server)).items() if "reader_process" in command]
+
+    # One that read beside it is on its way out, or the one of a worker that is new on its way in.
+    wait_until(lambda: len(readers()) == 1)
+    return readers()[0]
 
 
 def is_alive(pid: int) -> bool:
@@ -111,6 +115,7 @@ def test_a_killed_worker_costs_its_requests_alone(server: Server, phantom: bytes
 
 
 def test_a_volume_whose_worker_is_killed_is_begun_again(server: Server) -> None:
+    assert kept(server) == []
     address = server.post("/predict", gzip.compress(nifti(*["one"] * 12)))[1]["Location"]
     wait_for_job(server, address, lambda job: job["slices_done"] > 0)
     os.kill(worker_of(server), signal.SIGKILL)
@@ -119,7 +124,8 @@ def test_a_volume_whose_worker_is_killed_is_begun_again(server: Server) -> None:
     (state,) = server.results.glob("*/working-1")
     os.utime(state, (time.time() - 60,) * 2)
     wait_for_job(server, address, lambda job: job["state"] == "done")
-    assert list(server.results.glob("*/done-2")) != []
+    (done,) = server.results.glob("*/done-2")
+    shutil.rmtree(done.parent)
 
 
 def test_a_server_that_stops_answers_what_it_has_begun(tmp_path: Path, phantom: bytes) -> None:
