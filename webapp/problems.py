@@ -43,7 +43,8 @@ def of_error(error: type[GroundglassError], status: HTTPStatus) -> Problem:
     ('too-small', 'Too small', 'Too few pixels, or one side far longer than the other.')
     """
     kind = kind_of(error)
-    return Problem(kind, kind.replace("-", " ").capitalize(), status, inspect.getdoc(error) or "")
+    title = kind.replace("-", " ").capitalize().replace(" ct", " CT")
+    return Problem(kind, title, status, inspect.getdoc(error) or "")
 
 
 def kind_of(error: type[Exception]) -> str:
