@@ -136,6 +136,7 @@ def test_an_address_opens_slice_and_view(result: Result, page: Page) -> None:
 
 def test_each_picture_has_its_sides_and_one_has_the_legend(result: Result, page: Page) -> None:
     page.goto(result.address)
+    assert_shows_pictures(page)
     for kind in ("original", "overlay"):
         picture = page.locator(f".slice:has(#{kind})")
         middle = box_of(page, f"#{kind}")["x"] + box_of(page, f"#{kind}")["width"] / 2
