@@ -32,5 +32,5 @@ def test_every_answer_is_described(tmp_path: Path) -> None:
         stop(server)
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
     # All operations, and enough of each that something was asked at all.
-    assert "8 selected / 8 total" in done.stdout
+    assert "10 selected / 10 total" in done.stdout
     assert "Traceback" not in server.log.read_text()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -95,6 +95,12 @@ def _told(description: str, content: Json) -> Operation:
     return Operation("server", {HTTPStatus.OK: {"description": description, "content": content}}, _OF_SERVER)
 
 
+def _explained(**path: Json) -> Operation:
+    """Describe what answers with the explanation of a call; 409 where nothing was called."""
+    found = _found("The picture.", _files("image/png"), query=(_DOWNLOAD,), **path)
+    return replace(found, problems=(HTTPStatus.CONFLICT, *found.problems))
+
+
 _PICTURE: Json = {"type": "string", "enum": list(PICTURES)}
 _NUMBER: Json = {"type": "integer", "minimum": 1, "description": "of the slice, from 1 at the feet"}
 _FILE_NAME: Json = {"type": "string", "description": 'one of the names in the "files" of its job'}
@@ -113,6 +119,8 @@ OPERATIONS = {
     "volumes.slice_picture": _found(
         "The picture.", _files("image/png"), query=(_DOWNLOAD,), number=_NUMBER, kind=_PICTURE
     ),
+    "why.explanation": _explained(),
+    "why.slice_explanation": _explained(number=_NUMBER),
     "api.healthz": _told("It lives.", _one_of(Health)),
     "api.readyz": _told("They can.", _one_of(Ready)),
     "monitor.figures": _told("Text, as Prometheus reads it.", {"text/plain": {"schema": {"type": "string"}}}),

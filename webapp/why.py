@@ -73,11 +73,8 @@ class Explanations:
 
 
 @blueprint.get("/results/<result_id>/why.png")
-def picture(result_id: str) -> Response:
-    """Send which parts of a slice raised the score of what is called in it, as a picture.
-
-    Options: threshold (that of the result unless given), download=1 (a file to keep, with a legend).
-    """
+def explanation(result_id: str) -> Response:
+    """Send which parts of a slice raised the score of what is called in it, as a picture."""
     results = current_results()
     details, kept = results.details(result_id), kept_alone(results, result_id)
     if details is None or "measurements" not in details or kept is None:
@@ -88,8 +85,8 @@ def picture(result_id: str) -> Response:
 
 
 @blueprint.get("/results/<result_id>/slices/<int:number>/why.png")
-def slice_picture(result_id: str, number: int) -> Response:
-    """Send the same of one slice of a volume, counted from 1 at the feet; options as in `picture`."""
+def slice_explanation(result_id: str, number: int) -> Response:
+    """Send the same of one slice of a volume, counted from 1 at the feet."""
     details, folder = current_results().details(result_id), current_results().folder_of(result_id)
     if details is None or folder is None or not 1 <= number <= len(details.get("slices", ())):
         abort(HTTPStatus.NOT_FOUND)
