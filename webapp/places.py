@@ -16,7 +16,8 @@ MOST = 4
 """A slice takes a quarter of a second of two cores: with two processes the last of them waits some two seconds. Most of
 the threads of a process stay free for pages, pictures and whoever is turned away."""
 
-AGAIN_IN_S = 5
+AGAIN_IN_S = 2
+"""About as long as those who have the places take."""
 
 
 class Places:

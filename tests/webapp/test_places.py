@@ -29,7 +29,7 @@ def test_a_program_is_told_when_to_come_back(app: Flask, client: FlaskClient, ph
     places = app.extensions[EXTENSION] = Places(1)
     with places.taken():
         response = post_file(client, "/predict", phantom)
-    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
     assert "as many slices as it can" in response.get_json()["detail"]
     assert post_file(client, "/predict", phantom).status_code == 200
 
