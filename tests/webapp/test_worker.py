@@ -188,3 +188,12 @@ def test_a_worker_without_redis_says_what_is_missing(tmp_path: Path) -> None:
     answer = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
     assert answer.returncode == 1
     assert "REDIS_URL is not set" in answer.stderr
+
+
+def test_clients_are_counted_over_all_servers_of_one_redis(redis_url: str, tmp_path: Path) -> None:
+    Redis.from_url(redis_url).flushall()
+    settings = {"redis_url": redis_url, "rate_look": "3/hour"}
+    # As two machines that share Redis and the secret, each with its own folder.
+    apps = [create_app({**settings, "results": tmp_path / name, "secret_key": "s" * 32}) for name in ("a", "b")]
+    statuses = [app.test_client().get("/").status_code for app in (*apps, *apps, *apps)]
+    assert statuses == [200, 200, 200, 429, 429, 429]
