@@ -1,6 +1,6 @@
 """Pictures that are or are not chest CT -> the head that tells them apart, and how well it does.
 
-python -m training.recognise --out model/weights/groundglass-2.kinds.npz --report docs/recognition.md
+python -m training.recognise --out model/weights/groundglass-2.kinds.npz
 """
 
 from __future__ import annotations
