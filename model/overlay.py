@@ -43,7 +43,7 @@ RgbImage = NDArray[np.uint8]
 class Style:
     """How lesions are drawn.
 
-    opacity : 0.0 ... 1.0, that of the heat where the probability is 1. colours : of COLOUR_MAPS.
+    opacity : 0.0 ... 1.0, that of the heat where the probability is 1. colours : see `colour_table`.
     """
 
     opacity: float = 0.6
@@ -133,7 +133,7 @@ def overlay(
     # Heat goes on last, so that neither the bar nor the outline hides a part of a lesion.
     if style.outline:
         draw_outline(image, mask)
-    image[mask] = _blend(gray[mask], probability[mask], style)
+    image[mask] = blend(gray[mask], probability[mask], style)
     return image
 
 
@@ -142,11 +142,14 @@ def heat_map(probability: NDArray[np.float32], colours: str = COLOUR_MAP) -> Rgb
     return np.asarray(colour_table(colours)[_places(probability)], np.uint8)
 
 
-def _blend(gray: NDArray[np.uint8], probability: NDArray[np.float32], style: Style) -> RgbImage:
-    """Blend (N,) gray values with the colours of (N,) probabilities; returns (N, 3) uint8."""
-    alpha = (np.float32(style.opacity) * probability)[:, np.newaxis]
-    colours = colour_table(style.colours)[_places(probability)]
-    return np.asarray(np.rint((1.0 - alpha) * gray[:, np.newaxis] + alpha * colours), np.uint8)
+def blend(gray: NDArray[np.uint8], values: NDArray[np.float32], style: Style) -> RgbImage:
+    """Lay the colours of values over gray ones, more opaque the higher the value; where it is 0.0 gray is untouched.
+
+    gray, values : of one shape (...), uint8, and float32 in 0.0 ... 1.0. Returns (..., 3) uint8, RGB.
+    """
+    alpha = (np.float32(style.opacity) * values)[..., np.newaxis]
+    colours = colour_table(style.colours)[_places(values)]
+    return np.asarray(np.rint((1.0 - alpha) * gray[..., np.newaxis] + alpha * colours), np.uint8)
 
 
 def _places(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -154,9 +157,9 @@ def _places(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.asarray(np.rint(probability * 255.0), np.uint8)
 
 
-@lru_cache(maxsize=len(COLOUR_MAPS))
+@lru_cache(maxsize=len(COLOUR_MAPS) + 1)
 def colour_table(colours: str = COLOUR_MAP) -> NDArray[np.uint8]:
-    """Return (256, 3) uint8, RGB, from probability 0 to 1; `colours` is one of COLOUR_MAPS."""
+    """Return (256, 3) uint8, RGB, from 0 to 1; `colours` is one of COLOUR_MAPS, or another map of matplotlib's."""
     rgba = matplotlib.colormaps[colours](np.linspace(0.0, 1.0, 256))
     return np.asarray(np.rint(255.0 * rgba[:, :3]), np.uint8)
 

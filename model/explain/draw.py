@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from model.findings import Mask
-from model.overlay import LIGHT, draw_outline, encode_png, mark_sides, rendered
+from model.overlay import LIGHT, Style, blend, colour_table, draw_outline, encode_png, mark_sides, rendered
 
-COLOURS = "inferno"
-"""Perceptually uniform, and not the map of the probability, for which this one must not be taken."""
+COLOURS = "copper"
+"""Of one hue, about evenly brighter, and none of the maps of the probability, for which this one must not be taken."""
 
 LEGEND = "what the network looked at; the line: what it calls lesion"
 LEAST_WIDTH_PX = 240
@@ -28,15 +27,7 @@ def draw_map(gray: ByteImage, found: FloatArray) -> ByteImage:
 
     It is more opaque the higher the map; where the map is 0.0 the slice is untouched.
     """
-    colours = _colour_table()[np.rint(255.0 * found).astype(np.uint8)]
-    alpha = 0.6 * found[..., np.newaxis]
-    return np.asarray(np.rint((1.0 - alpha) * gray[..., np.newaxis] + alpha * colours), np.uint8)
-
-
-@lru_cache(maxsize=1)
-def _colour_table() -> FloatArray:
-    """Return (256, 3) float32 in 0 ... 255, RGB."""
-    return np.asarray(255.0 * matplotlib.colormaps[COLOURS](np.linspace(0.0, 1.0, 256))[:, :3], np.float32)
+    return blend(gray, found, Style(colours=COLOURS))
 
 
 def explanation_png(
@@ -68,7 +59,7 @@ def _legend(width: int) -> ByteImage:
     size = min(height / 5.5, width / 45)
     figure = Figure(figsize=(width / dpi, height / dpi), dpi=dpi, facecolor="black")
     axes = figure.add_axes((0.16, 0.18, 0.68, 0.2))
-    axes.imshow(_colour_table()[np.newaxis].astype(np.uint8), aspect="auto")
+    axes.imshow(colour_table(COLOURS)[np.newaxis], aspect="auto")
     axes.set_axis_off()
     figure.text(0.5, 0.7, LEGEND, ha="center", va="center", fontsize=size, color=LIGHT)
     figure.text(0.14, 0.28, "little", ha="right", va="center", fontsize=size, color=LIGHT)

@@ -83,7 +83,7 @@ def test_a_slice_shows_its_map_over_the_gray(client: FlaskClient, picture: str) 
     gray, called = (pixels(client.get(f"{picture}/{kind}.png")) for kind in ("original", "mask"))
     assert shown.shape == (*gray.shape, 3)
     found = explain_call(Explainer(), gray.astype(np.uint8), called > 0)
-    # Where the map is high, gray becomes inferno's yellow; where it is low, it stays gray.
+    # Where the map is high, gray becomes copper's amber; where it is low, it stays gray.
     red_over_blue = shown[..., 0] - shown[..., 2]
     assert np.median(red_over_blue[found > 0.8]) > 40
     assert abs(np.median(red_over_blue[found < 0.1])) < 5
