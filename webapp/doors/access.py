@@ -12,6 +12,7 @@ Addresses are shut unless they are named in OPEN, so that a new page is not left
 from __future__ import annotations
 
 import hmac
+import logging
 import time
 from http import HTTPStatus
 
@@ -39,6 +40,8 @@ from webapp.refusal import Refused
 from webapp.requests import current_settings
 from webapp.results import EXTENSION, NOBODYS, ResultStore
 from webapp.settings import Settings
+
+log = logging.getLogger(__name__)
 
 blueprint = Blueprint("access", __name__)
 
@@ -130,7 +133,7 @@ def _keys() -> dict[str, str]:
     try:
         return read_keys(path)
     except ValueError as exc:
-        current_app.logger.error("%s", exc)
+        log.error("%s", exc)
         raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, _NO_KEYS) from exc
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -135,10 +136,13 @@ def test_whoever_signed_in_is_asked_again_after_a_working_day(
 
 
 def test_keys_that_cannot_be_read_any_more_shut_everybody_out(
-    shut: Flask, keys: dict[str, str], tmp_path: Path
+    shut: Flask, keys: dict[str, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "keys").write_text("broken\n")
-    answer = shut.test_client().get("/", headers=bearer(keys["anna"]))
+    with caplog.at_level(logging.ERROR):
+        answer = shut.test_client().get("/", headers=bearer(keys["anna"]))
+    # By a name of ours: of others the log tells no sentences.
+    assert [record.name for record in caplog.records] == ["webapp.doors.access"]
     assert answer.status_code == 503
     assert answer.json is not None
     assert "cannot read who may use it" in answer.json["detail"]
