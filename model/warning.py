@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import cv2
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from model.recognise.judge import Recognition
 
@@ -17,6 +19,9 @@ KEYWORD = "Warning"
 """Under which a PNG file holds the sentence, see https://www.w3.org/TR/png-3/#11keywords."""
 
 MIN_WIDTH_FOR_LABEL_PX = 128
+
+_HEADER_BYTES = 33
+"""Signature and IHDR, with which every PNG file begins."""
 
 _AMBER, _DARK = (240, 180, 41), (22, 24, 26)
 
@@ -34,18 +39,28 @@ def warned(png: bytes, recognition: Recognition | None) -> bytes:
     """
     if recognition is None or not recognition.sentence:
         return png
+    return _told(_labelled(png) if recognition.refused else png, recognition.sentence)
+
+
+def _told(png: bytes, sentence: str) -> bytes:
+    """Put a sentence into the text of a PNG file, right after its header, and leave its pixels as they are packed."""
+    content = b"iTXt" + KEYWORD.encode("ascii") + bytes(5) + sentence.encode()
+    chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+    return png[:_HEADER_BYTES] + chunk + png[_HEADER_BYTES:]
+
+
+def _labelled(png: bytes) -> bytes:
+    """Write LABEL into a picture in colours, where it has room."""
     with Image.open(io.BytesIO(png)) as opened:
-        opened.load()
-        has_room = opened.mode == "RGB" and opened.width >= MIN_WIDTH_FOR_LABEL_PX
-        image = _labelled(opened) if recognition.refused and has_room else opened
-        told, buffer = PngImagePlugin.PngInfo(), io.BytesIO()
-        told.add_itxt(KEYWORD, recognition.sentence)
-        image.save(buffer, "PNG", pnginfo=told)
+        if opened.mode != "RGB" or opened.width < MIN_WIDTH_FOR_LABEL_PX:
+            return png
+        buffer = io.BytesIO()
+        _with_label(opened).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def _labelled(image: Image.Image) -> Image.Image:
-    """Write LABEL into an RGB picture, as wide as there is room."""
+def _with_label(image: Image.Image) -> Image.Image:
+    """Write LABEL over the uppermost rows, as wide as there is room."""
     pixels = np.array(image)
     (wide, high), _ = cv2.getTextSize(LABEL, cv2.FONT_HERSHEY_SIMPLEX, 1.0, 2)
     scale = min(1.0, 0.9 * pixels.shape[1] / wide)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from model.export.lines import FOLLOWING, lines, summary
+from model.export.names import NOTICE
 from model.volume.areas import Areas
 from model.volume.findings import VolumeFindings, at_threshold
 from model.volume.rows import percent
@@ -78,8 +79,12 @@ def _row(row: dict[str, Any], lesion: int, lung: int | None, spacing_mm: tuple[f
     }
 
 
+_ALWAYS = ("model", "quality", "flip_dice", "recognition", "notes")
+"""What no figures go without: by what they were found, and what is to be known of it."""
+
+
 def figures(details: dict[str, Any], state: ViewState) -> dict[str, Any]:
-    """Return what the page of a volume says at a threshold, for its script.
+    """Return what the page of a volume says at a threshold, for its script and to keep.
 
     details : as `at_level` gives them.
     """
@@ -92,4 +97,6 @@ def figures(details: dict[str, Any], state: ViewState) -> dict[str, Any]:
         "slices": [words.slice_summary(row) for row in rows],
         "chart": words.chart(rows),
         "chart_says": words.chart_caption(rows, details["volume"]["most_affected_slice"]),
+        **{name: details[name] for name in _ALWAYS},
+        "notice": NOTICE,
     }

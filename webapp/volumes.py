@@ -18,13 +18,12 @@ from webapp.jobs import FILES, SLICES
 from webapp.levels import at_level
 from webapp.queueing import current_queue
 from webapp.requests import read_number
-from webapp.results import PICTURES, current_results, private
+from webapp.results import PICTURES, current_results
 from webapp.slices import DRAWN, kept_in_volume, recognition_in
 from webapp.status import Status
 from webapp.view import read_view, view_of
 
 blueprint = Blueprint("volumes", __name__)
-blueprint.after_request(private)
 
 REFRESH_S = 2
 
@@ -92,9 +91,10 @@ def slice_picture(result_id: str, number: int, kind: str) -> Response:
         state = read_view(request.args, details["volume"]["threshold"])
         sides = is_kept and sides_known(details)
         png = kept_in_volume(files, number - 1).draw(kind, state, bar=is_kept, sides=sides)
-        png = warned(png, recognition_in(details))
     else:
         png = files.png("gray" if kind == "original" else "lesion", number - 1)
+    if kind != "original":
+        png = warned(png, recognition_in(details))
     response = make_response(png)
     response.content_type = "image/png"
     if is_kept:

@@ -166,4 +166,12 @@ def test_files_of_a_volume_that_was_refused_carry_the_warning(
     assert read_png(kept("montage.png")).info["Warning"].startswith(REFUSED)
     assert json.loads(kept("measurements.json"))["notes"][0].startswith(REFUSED)
     assert "does not look like a chest CT" in kept("measurements.csv").decode().splitlines()[1]
-    assert read_png(client.get(f"{address}/slices/1/overlay.png?download=1").data).info["Warning"].startswith(REFUSED)
+    for kind in ("overlay", "mask", "heat", "probability"):
+        slice_kept = read_png(client.get(f"{address}/slices/1/{kind}.png?download=1").data)
+        assert slice_kept.info["Warning"].startswith(REFUSED), kind
+    for threshold in ("", "?threshold=0.3"):
+        told = client.get(f"{address}/figures.json{threshold}").get_json()
+        assert told["recognition"]["refused"] is True
+        assert told["notes"][0].startswith(REFUSED)
+        assert told["notice"].startswith("For research only")
+        assert told["model"]["id"]
