@@ -21,7 +21,7 @@ from webapp.places import current_places
 from webapp.queueing import current_queue
 from webapp.reading import read_dicom_file, read_picture
 from webapp.requests import Upload, order_of, read_predict_options, read_upload
-from webapp.results import current_results, private
+from webapp.results import current_results
 from webapp.segmenter import current_networks
 from webapp.status import DONE, FAILED, Status
 from webapp.volumes import describe, error_of, file, slice_answer
@@ -55,10 +55,8 @@ def predict() -> Response:
     order = order_of(upload, options)
     segmentation = _read_slice(upload, order)
     if segmentation is not None:
-        response = _read(segmentation, options.output)
-    else:
-        response = _queue(upload, order, options.output, wait=options.wait)
-    return private(response)
+        return _read(segmentation, options.output)
+    return _queue(upload, order, options.output, wait=options.wait)
 
 
 def _read_slice(upload: Upload, order: Order) -> Segmentation | None:

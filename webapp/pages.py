@@ -22,7 +22,7 @@ from webapp.places import current_places
 from webapp.queueing import current_queue
 from webapp.reading import read_picture
 from webapp.requests import MAX_PICTURES, Upload, current_settings, order_of, read_form_options, read_upload
-from webapp.results import current_results, private
+from webapp.results import current_results
 from webapp.segmenter import current_networks, current_segmenter
 from webapp.slices import DRAWN, kept_alone, recognition_in
 from webapp.status import FAILED
@@ -108,10 +108,6 @@ def _read_picture(data: bytes, order: Order) -> str:
 @blueprint.get("/results/<result_id>")
 def result(result_id: str) -> Response:
     """Show a result until it expires: a slice, a volume, or how far a volume is."""
-    return private(_result(result_id))
-
-
-def _result(result_id: str) -> Response:
     details = current_results().details(result_id)
     if details is not None and _is_refused(details):
         return make_response(render_template("refused.html", result_id=result_id, **_shown_refused(result_id, details)))
@@ -157,7 +153,7 @@ def picture(result_id: str, name: str) -> Response:
     response.content_type = "image/png"
     if request.args.get("download"):
         response.headers["Content-Disposition"] = f'attachment; filename="groundglass-{result_id[:6]}-{name}.png"'
-    return private(response)
+    return response
 
 
 def _drawn(result_id: str, name: str) -> bytes | None:

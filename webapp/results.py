@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from flask import Response, current_app
+from flask import current_app
 
 from model.errors import StorageError
 from webapp.settings import Settings
@@ -234,12 +234,6 @@ def start_sweeping(store: ResultStore) -> None:
             time.sleep(every_s)
 
     threading.Thread(target=sweep, name="sweep-results", daemon=True).start()
-
-
-def private(response: Response) -> Response:
-    """Forbid every cache to keep a result: it must be gone when it has expired."""
-    response.headers["Cache-Control"] = "no-store"
-    return response
 
 
 def current_results() -> ResultStore:

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, abort, jsonify, make_response, render_tem
 from model.overlay import COLOUR_MAPS, OUTLINE, RIM, colour_table
 from webapp import words
 from webapp.levels import at_level, figures
-from webapp.results import current_results, private
+from webapp.results import current_results
 from webapp.slices import kept_alone
 from webapp.view import ViewState, read_view, view_of
 from webapp.volumes import slice_answer
@@ -39,7 +39,7 @@ def figures_at(result_id: str) -> Response:
         abort(HTTPStatus.NOT_FOUND)
     if "slices" in details:
         state = read_view(request.args, details["volume"]["threshold"])
-        return private(jsonify(figures(at_level(details, folder, state), state)))
+        return jsonify(figures(at_level(details, folder, state), state))
     if "measurements" not in details:
         abort(HTTPStatus.NOT_FOUND)
     state = read_view(request.args, details["measurements"]["threshold"])
@@ -48,7 +48,7 @@ def figures_at(result_id: str) -> Response:
     if request.args.get("download"):
         name = f"groundglass-{result_id[:6]}-measurements.json"
         response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return private(response)
+    return response
 
 
 def slice_page(result_id: str, details: dict[str, Any]) -> Response:

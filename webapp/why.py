@@ -19,7 +19,7 @@ from model.findings import Mask, lesion_mask
 from model.volume.files import SliceFiles
 from model.warning import warned
 from webapp.jobs import SLICES
-from webapp.results import current_results, private
+from webapp.results import current_results
 from webapp.segmenter import current_networks
 from webapp.settings import Settings
 from webapp.slices import KeptSlice, kept_alone, kept_in_volume, recognition_in
@@ -27,7 +27,6 @@ from webapp.view import read_view
 from webapp.volumes import sides_known
 
 blueprint = Blueprint("why", __name__)
-blueprint.after_request(private)
 
 EXTENSION = "groundglass-why"
 
