@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 from flask import current_app
 
@@ -27,6 +29,14 @@ class Networks:
     recogniser: Recogniser
 
 
+@lru_cache(maxsize=1)
+def _load(weights: Path, threads: int) -> Networks:
+    """Load the networks; kept for the next app of this process, whose own copy would take 300 MB more."""
+    engine = TimedEngine(load_engine(weights, threads=threads))
+    hashed = engine.identity.sha256 if weights == SHIPPED_WEIGHTS else ""
+    return Networks(engine, load_recogniser(threads=threads, sha256=hashed))
+
+
 class Segmenter:
     """Gives the networks, loading them when first asked; a failed load is tried again at the next request."""
 
@@ -46,15 +56,9 @@ class Segmenter:
         with self._lock:
             if self._networks is None:
                 self._has_failed = True
-                self._networks = self._load()
+                self._networks = _load(self._settings.weights, self._settings.threads)
                 self._has_failed = False
             return self._networks
-
-    def _load(self) -> Networks:
-        threads, weights = self._settings.threads, self._settings.weights
-        engine = TimedEngine(load_engine(weights, threads=threads))
-        hashed = engine.identity.sha256 if weights == SHIPPED_WEIGHTS else ""
-        return Networks(engine, load_recogniser(threads=threads, sha256=hashed))
 
     @property
     def model_id(self) -> str | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +41,12 @@ ByteImage = NDArray[np.uint8]
 FloatArray = NDArray[np.float32]
 
 
+@lru_cache(maxsize=1)
+def _load(weights: Path, threads: int) -> Explainer:
+    """Load what explains; kept for the next app of this process, like its networks."""
+    return Explainer(weights, threads=threads)
+
+
 class Explanations:
     """The explainer of one process, loaded when first asked for and kept; it makes one map at a time."""
 
@@ -58,7 +66,7 @@ class Explanations:
         """
         with self._place(), self._lock:
             if self._explainer is None:
-                self._explainer = Explainer(self._settings.weights, threads=self._settings.threads)
+                self._explainer = _load(self._settings.weights, self._settings.threads)
             return explain_call(self._explainer, gray, called, spacing_mm=spacing_mm)
 
     @contextlib.contextmanager

@@ -124,7 +124,7 @@ def test_the_chart_marks_the_slice_that_is_shown(read: Read, number: int, x: int
     page = client.get(f"{address}?slice={number}").text
     assert f'id="here" x1="{x}" x2="{x}"' in page
     assert page.count('class="here"') == 1
-    assert re.search(rf'href="\?slice={number}" tabindex="-1" class="here"', page)
+    assert re.search(rf'href="\?slice={number}" tabindex="-1" aria-label="Slice {number}" class="here"', page)
 
 
 def test_a_slice_that_was_not_read_has_no_bar_and_says_so(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
