@@ -69,7 +69,7 @@ def add_key(path: Path, name: str) -> str:
 
     Raises
     ------
-    ValueError : the name cannot be one, or there is a key of this name, or the file cannot be read.
+    ValueError : the name cannot be one, or there is a key of this name, or the file cannot be read, before or after.
     OSError : it cannot be written.
     """
     if not _NAME.fullmatch(name):
@@ -81,7 +81,12 @@ def add_key(path: Path, name: str) -> str:
         if name in read_keys(path):
             raise ValueError(f"There is a key for {name} in {path} already. Delete its line first to make a new one.")
         key = _PREFIX + secrets.token_urlsafe(32)
-        file.write(f"{name} {hash_of(key)}\n")
+        # Editors of people may leave the last line without its end.
+        gap = "" if path.read_bytes()[-1:] in (b"", b"\n") else "\n"
+        file.write(f"{gap}{name} {hash_of(key)}\n")
+        file.flush()
+        if name_of(key, read_keys(path)) != name:
+            raise ValueError(f"The key for {name} is not in {path} after it was written there. Look at the file.")
     return key
 
 

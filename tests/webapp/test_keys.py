@@ -42,6 +42,18 @@ def test_keys_that_are_made_at_once_are_all_kept(tmp_path: Path) -> None:
     assert len(read_keys(tmp_path / "keys")) == 32
 
 
+def test_a_last_line_without_an_end_stays_a_line(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text(f"anna {'0' * 64}")
+    key = add_key(tmp_path / "keys", "bert")
+    kept = read_keys(tmp_path / "keys")
+    assert (kept["anna"], name_of(key, kept)) == ("0" * 64, "bert")
+
+
+def test_a_key_that_was_not_kept_is_not_told() -> None:
+    with pytest.raises(ValueError, match="The key for anna is not in /dev/null after it was written there"):
+        add_key(Path("/dev/null"), "anna")
+
+
 def test_a_name_has_one_key(tmp_path: Path) -> None:
     add_key(tmp_path / "keys", "anna")
     with pytest.raises(SystemExit, match="There is a key for anna in .* already. Delete its line first"):
