@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -18,7 +19,7 @@ from werkzeug.datastructures import FileStorage
 from model.decode.kinds import DICOM, HEAD_BYTES, PICTURE, UNKNOWN, ZIP, SourceFile, kind_of
 from model.decode.picture import MAX_FILE_MB, several_zips
 from model.decode.picture import several_pictures as too_many_pictures
-from model.errors import BrokenUpload, MissingFile, TooLarge
+from model.errors import BrokenUpload, InvalidOption, MissingFile, TooLarge
 from webapp.jobs import Order, upload_names
 from webapp.options import PredictOptions, ReadingOptions
 from webapp.settings import Settings
@@ -38,6 +39,8 @@ MAX_FIELDS_BYTES = 100_000
 """Most bytes in one field that is no file: options and a token are short."""
 
 _IN_MEMORY_BYTES = 8_000_000
+
+_WHOLE = re.compile(r"[0-9]{1,9}")
 
 
 class UploadRequest(Request):
@@ -167,7 +170,7 @@ def read_upload(request: Request, *, several_pictures: bool = False) -> Upload:
 def read_number(request: Request, name: str, *, least: int, most: int, otherwise: int) -> int:
     """Return a whole number of the address, brought into its range; `otherwise` where it is none."""
     text = request.args.get(name, "")
-    return min(max(int(text), least), most) if text.isdecimal() and len(text) < 10 else otherwise
+    return min(max(int(text), least), most) if _WHOLE.fullmatch(text) else otherwise
 
 
 def read_form_options(request: Request) -> ReadingOptions:
@@ -175,10 +178,10 @@ def read_form_options(request: Request) -> ReadingOptions:
 
     Raises
     ------
-    InvalidOption : see `webapp.options`.
+    InvalidOption : see `webapp.options`; an option has two values.
     """
-    given = {name: text for name in ReadingOptions.model_fields if (text := request.values.get(name, ""))}
-    return ReadingOptions.model_validate(_with_defaults(given))
+    texts = ((name, text) for name in ReadingOptions.model_fields for text in request.values.getlist(name) if text)
+    return ReadingOptions.model_validate(_with_defaults(_one_each(texts)))
 
 
 def read_predict_options(request: Request) -> PredictOptions:
@@ -186,7 +189,7 @@ def read_predict_options(request: Request) -> PredictOptions:
 
     Raises
     ------
-    InvalidOption : see `webapp.options`; an option that does not exist is refused as well.
+    InvalidOption : see `webapp.options`; an option does not exist, or has two values, in address and form say.
     """
     sent = [(name, text) for name, texts in request.values.lists() for text in texts if name != FIELD]
     for name, text in sent:
@@ -194,9 +197,16 @@ def read_predict_options(request: Request) -> PredictOptions:
         PredictOptions.model_validate({name: text})
     best = request.accept_mimetypes.best_match(["image/png", "application/json"], default="image/png")
     by_accept = "json" if best == "application/json" else "overlay"
-    # The first is taken, and the address comes first.
-    given = {"output": by_accept, **dict(reversed(sent))}
-    return PredictOptions.model_validate(_with_defaults(given))
+    return PredictOptions.model_validate(_with_defaults({"output": by_accept, **_one_each(sent)}))
+
+
+def _one_each(sent: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return options by name; one that is sent again must say the same, since nobody knows which was meant."""
+    given: dict[str, str] = {}
+    for name, text in sent:
+        if given.setdefault(name, text) != text:
+            raise InvalidOption(f"The option {name} is both {given[name][:20]!r} and {text[:20]!r}. Send one of them.")
+    return given
 
 
 def _with_defaults(given: Mapping[str, str]) -> dict[str, str]:

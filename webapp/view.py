@@ -15,6 +15,7 @@ from werkzeug.datastructures import MultiDict
 from model.errors import InvalidOption
 from model.overlay import COLOUR_MAPS, DEFAULT_STYLE, Style, colour_stops
 from model.steps import THRESHOLDS
+from model.threshold import parse_number
 
 VIEWS = {
     "side": "Side by side",
@@ -115,11 +116,8 @@ def _number(options: MultiDict[str, str], name: str, otherwise: float) -> float:
     text = options.get(name, "").strip()
     if not text:
         return otherwise
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
+    value = parse_number(text)
+    if math.isnan(value):
         raise InvalidOption(f"The option {name} is {text[:20]!r}, which is no number. Try {otherwise:g}.")
     return value
 

@@ -20,6 +20,8 @@ def test_values_are_read_from_text() -> None:
     ("given", "sentence"),
     [
         ({"threshold": ""}, "The threshold '' is not a number above 0 and below 1. Try 0.5."),
+        ({"threshold": "1_0e-2"}, "The threshold '1_0e-2' is not a number above 0 and below 1. Try 0.5."),
+        ({"threshold": "٠.٥"}, "The threshold '٠.٥' is not a number above 0 and below 1. Try 0.5."),
         ({"quality": "2"}, r"The option quality is '2'; it can be 1 \(averages four looks.*\) or 0\."),
         ({"wait": "yes" * 20}, "The option wait is 'yesyesyesyesyesyesye'; it can be 1"),
         ({"output": "dicom"}, "There is no output 'dicom'. Choose one of overlay, mask, probability, json."),

@@ -48,6 +48,7 @@ def test_the_opacity_is_brought_into_its_range(text: str, opacity: float) -> Non
     ("name", "text"),
     [
         ("threshold", "much"), ("threshold", "nan"), ("threshold", "inf"), ("opacity", "-inf"), ("opacity", "half"),
+        ("opacity", "0_1"), ("threshold", "٠.٥"),
         ("colours", "jet"), ("outline", "yes"), ("view", "../mask"),
     ],
 )  # fmt: skip
