@@ -13,7 +13,7 @@ MEDIA_TYPE = "application/problem+json"
 
 _MEANINGS = {
     HTTPStatus.BAD_REQUEST: "The request could not be understood.",
-    HTTPStatus.UNAUTHORIZED: "The server wants to know who asks.",
+    HTTPStatus.UNAUTHORIZED: "The server wants to know who asks: send a key, as Authorization: Bearer KEY.",
     HTTPStatus.FORBIDDEN: "The server does not let this client do this.",
     HTTPStatus.NOT_FOUND: "There is nothing at this address. Results and jobs expire.",
     HTTPStatus.METHOD_NOT_ALLOWED: "The address does not take such a request; the header Allow names those it takes.",

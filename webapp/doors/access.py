@@ -45,7 +45,13 @@ log = logging.getLogger(__name__)
 
 blueprint = Blueprint("access", __name__)
 
-OPEN = frozenset({"static", "api.healthz", "api.readyz", "access.sign_in", "access.enter", "access.leave"})
+OPEN = frozenset(
+    {
+        *("static", "api.healthz", "api.readyz", "access.sign_in", "access.enter", "access.leave"),
+        # They hold nothing of anybody's, and say how to get in: every problem leads to a section of docs.page.
+        *("docs.page", "docs.document", "guide.help_page"),
+    }
+)
 """What is answered to everybody."""
 
 SIGNED_IN_S = 12 * 3600
@@ -99,10 +105,11 @@ def _shut() -> BaseResponse | None:
 
 def _identify() -> str | None:
     """Return who asks, or None; names of keys and names of a proxy's users are apart."""
-    header = request.headers.get("Authorization", "")
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     keys = _keys()
-    if keys and header.startswith("Bearer "):
-        name = name_of(header.removeprefix("Bearer ").strip(), keys)
+    # Names of schemes are the same in capitals (RFC 9110, 11.1).
+    if keys and scheme.lower() == "bearer":
+        name = name_of(key.strip(), keys)
         if name is None:
             raise Refused(HTTPStatus.UNAUTHORIZED, _BAD_KEY, headers=_challenge())
         return f"key:{name}"

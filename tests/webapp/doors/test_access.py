@@ -76,13 +76,29 @@ def test_a_program_with_a_key_is_let_in(shut: Flask, keys: dict[str, str], phant
         assert post_file(client, "/predict", phantom, headers=bearer(wrong)).status_code == 401
 
 
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_scheme_has_no_case(shut: Flask, keys: dict[str, str], scheme: str) -> None:
+    assert shut.test_client().get("/", headers={"Authorization": f"{scheme} {keys['anna']}"}).status_code == 200
+
+
+def test_problems_lead_to_a_page_that_strangers_can_read(shut: Flask) -> None:
+    client = shut.test_client()
+    problem = client.post("/predict").get_json()
+    page, _, section = problem["type"].partition("#")
+    answer = client.get(page)
+    assert answer.status_code == 200
+    assert f'id="{section}"' in answer.text
+    assert "Authorization" in answer.text
+    assert client.get("/openapi.json").status_code == client.get("/help", headers=BROWSER).status_code == 200
+
+
 def test_people_are_led_to_the_form_and_back(shut: Flask, keys: dict[str, str]) -> None:
     client = shut.test_client()
-    led = client.get("/help?a=b", headers=BROWSER)
-    assert (led.status_code, led.headers["Location"]) == (303, "/sign-in?next=/help?a%3Db")
-    answer = sign_in(client, keys["anna"], to="/help?a=b")
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/help?a=b")
-    page = client.get("/help?a=b", headers=BROWSER)
+    led = client.get("/?a=b", headers=BROWSER)
+    assert (led.status_code, led.headers["Location"]) == (303, "/sign-in?next=/?a%3Db")
+    answer = sign_in(client, keys["anna"], to="/?a=b")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/?a=b")
+    page = client.get("/?a=b", headers=BROWSER)
     assert page.status_code == 200
     assert "Sign out" in page.text
 
