@@ -16,6 +16,7 @@ from matplotlib.colors import Normalize, to_hex
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from model.blocks import pieces
 from model.findings import LUNG_THRESHOLD, Mask, lesion_mask
 from model.segment import Segmentation
 from model.steps import to_steps
@@ -139,7 +140,10 @@ def overlay(
 
 def heat_map(probability: NDArray[np.float32], colours: str = COLOUR_MAP) -> RgbImage:
     """Return (H, W, 3) uint8, RGB: all of the lesion probability, (H, W) float32, without the slice below it."""
-    return np.asarray(colour_table(colours)[_places(probability)], np.uint8)
+    image = np.empty((probability.size, 3), np.uint8)
+    for some in pieces(probability.size):
+        image[some] = colour_table(colours)[_places(probability.reshape(-1)[some])]
+    return image.reshape(*probability.shape, 3)
 
 
 def blend(gray: NDArray[np.uint8], values: NDArray[np.float32], style: Style) -> RgbImage:
@@ -147,9 +151,12 @@ def blend(gray: NDArray[np.uint8], values: NDArray[np.float32], style: Style) ->
 
     gray, values : of one shape (...), uint8, and float32 in 0.0 ... 1.0. Returns (..., 3) uint8, RGB.
     """
-    alpha = (np.float32(style.opacity) * values)[..., np.newaxis]
-    colours = colour_table(style.colours)[_places(values)]
-    return np.asarray(np.rint((1.0 - alpha) * gray[..., np.newaxis] + alpha * colours), np.uint8)
+    blended = np.empty((gray.size, 3), np.uint8)
+    for some in pieces(gray.size):
+        below, above = gray.reshape(-1)[some, np.newaxis], values.reshape(-1)[some]
+        alpha = (np.float32(style.opacity) * above)[:, np.newaxis]
+        blended[some] = np.rint((1.0 - alpha) * below + alpha * colour_table(style.colours)[_places(above)])
+    return blended.reshape(*gray.shape, 3)
 
 
 def _places(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -222,8 +229,10 @@ def mark_sides(image: RgbImage) -> None:
     side = 2 * max(1, round(3 * scale)) + 1
     rim = cv2.dilate(letters, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
     for shape, gray in ((rim, 0.0), (letters, 255.0)):
-        alpha = shape[..., np.newaxis] / 255.0
-        image[:] = np.rint(alpha * gray + (1.0 - alpha) * image).astype(np.uint8)
+        # Where there is no ink nothing changes.
+        inked = shape > 0
+        alpha = shape[inked][:, np.newaxis] / 255.0
+        image[inked] = np.rint(alpha * gray + (1.0 - alpha) * image[inked]).astype(np.uint8)
 
 
 def draw_scale(axes: Axes, threshold: float, *, ink: str, size: float) -> None:

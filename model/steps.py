@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from model.blocks import pieces
 from model.findings import lesion_mask
 
 FloatArray = NDArray[np.float32]
@@ -47,9 +48,12 @@ def to_steps(probability: FloatArray, *thresholds: float) -> NDArray[np.uint16]:
     cuts = first_steps(every)
     # Where two thresholds share a step, one of them loses: the step of the higher is taken.
     least, most = np.concatenate([[0], cuts]), np.concatenate([cuts - 1, [STEPS]])
-    passed = np.searchsorted(np.asarray(every, np.float32), probability, side="right")
-    rounded = np.rint(probability * np.float32(STEPS))
-    return np.asarray(np.maximum(np.minimum(rounded, most[passed]), least[passed]), np.uint16)
+    levels, steps = np.asarray(every, np.float32), np.empty(probability.size, np.uint16)
+    for some in pieces(probability.size):
+        values = probability.reshape(-1)[some]
+        passed = np.searchsorted(levels, values, side="right")
+        steps[some] = np.maximum(np.minimum(np.rint(values * np.float32(STEPS)), most[passed]), least[passed])
+    return steps.reshape(probability.shape)
 
 
 def first_steps(thresholds: Sequence[float]) -> NDArray[np.int64]:
@@ -59,4 +63,4 @@ def first_steps(thresholds: Sequence[float]) -> NDArray[np.int64]:
 
 def to_probability(steps: NDArray[np.uint16]) -> FloatArray:
     """Return float32 in 0.0 ... 1.0 of kept steps, of the same shape."""
-    return (steps / np.float32(STEPS)).astype(np.float32)
+    return np.asarray(np.divide(steps, np.float32(STEPS), dtype=np.float32))
