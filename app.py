@@ -12,6 +12,7 @@ from flask import Flask
 from webapp import (
     api,
     docs,
+    drawing,
     errors,
     guide,
     monitor,
@@ -53,6 +54,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app.extensions[why.EXTENSION] = why.Explanations(settings)
     app.extensions[pace.EXTENSION] = pace.Pace()
     app.extensions[places.EXTENSION] = places.Places()
+    app.extensions[drawing.EXTENSION] = drawing.Drawing()
     app.extensions[reading.EXTENSION] = reading.Readers()
     app.extensions[queueing.EXTENSION] = queueing.make_queue(settings, store, reader)
     # First, so that it sees what every door answers.

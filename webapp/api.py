@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, make_response, request, url_for
+from werkzeug.datastructures import MultiDict
 
 from model.errors import StorageError
 from model.export.names import MASK, MONTAGE, PROBABILITY
@@ -23,7 +24,9 @@ from webapp.reading import read_dicom_file, read_picture
 from webapp.requests import Upload, order_of, read_predict_options, read_upload
 from webapp.results import current_results
 from webapp.segmenter import current_networks
+from webapp.slices import DRAWN, drawn_alone
 from webapp.status import DONE, FAILED, Status
+from webapp.view import read_view
 from webapp.volumes import describe, error_of, file, slice_answer
 from webapp.work import read_slice, slice_details
 
@@ -64,11 +67,12 @@ def _read_slice(upload: Upload, order: Order) -> Segmentation | None:
     networks = current_networks()
     if not (upload.is_picture or upload.is_dicom_file):
         return None
+    if upload.is_picture:
+        ct_slice = read_picture(upload.read())
+    else:
+        ct_slice = read_dicom_file(upload, as_picture=order.as_picture)
+    # Not before: a file that takes long to decode keeps nobody from the network.
     with current_places().taken():
-        if upload.is_picture:
-            ct_slice = read_picture(upload.read())
-        else:
-            ct_slice = read_dicom_file(upload, as_picture=order.as_picture)
         return read_slice(ct_slice, order, networks)
 
 
@@ -125,13 +129,23 @@ def _result(result_id: str, status: Status, output: str) -> Response:
     details = results.details(result_id)
     if details is not None and "volume" not in details:
         names = PICTURES if output == "json" else (output,)
-        pictures = {name: png for name in names if (png := results.picture(result_id, name)) is not None}
-        if len(pictures) < len(names):
-            raise StorageError(_DELETED)
+        pictures = {name: _picture(result_id, details, name) for name in names}
         return _as_json(details, pictures) if output == "json" else _as_png(pictures[output])
     if output == "json":
         return make_response(describe(result_id, status))
     return file(result_id, FILE_OF_OUTPUT[output])
+
+
+def _picture(result_id: str, details: dict[str, Any], name: str) -> bytes:
+    """Return a picture of a slice that is done, as it was read."""
+    if name in DRAWN:
+        state = read_view(MultiDict(), details["measurements"]["threshold"])
+        png = drawn_alone(result_id, details, name, state, bar=True)
+    else:
+        png = current_results().picture(result_id, name)
+    if png is None:
+        raise StorageError(_DELETED)
+    return png
 
 
 def _as_png(png: bytes) -> Response:

@@ -13,7 +13,6 @@ from model.decode.picture import FORMATS, MAX_MEGAPIXELS
 from model.errors import InvalidOption
 from model.export.names import NOTICE
 from model.phantom import phantom_png
-from model.warning import warned
 from webapp import words
 from webapp.errors import wants_page
 from webapp.jobs import Order
@@ -24,7 +23,7 @@ from webapp.reading import read_picture
 from webapp.requests import MAX_PICTURES, Upload, current_settings, order_of, read_form_options, read_upload
 from webapp.results import current_results
 from webapp.segmenter import current_networks, current_segmenter
-from webapp.slices import DRAWN, kept_alone, recognition_in
+from webapp.slices import DRAWN, drawn_alone
 from webapp.status import FAILED
 from webapp.view import read_view
 from webapp.viewer import slice_page
@@ -100,8 +99,9 @@ def _read_or_queue(chosen: Upload) -> str:
 
 def _read_picture(data: bytes, order: Order) -> str:
     networks = current_networks()
+    ct_slice = read_picture(data)
     with current_places().taken(), current_pace().timing(quality=order.quality):
-        segmentation = read_slice(read_picture(data), order, networks)
+        segmentation = read_slice(ct_slice, order, networks)
     return current_results().save(*picture_result(segmentation, order.shown_name))
 
 
@@ -158,9 +158,8 @@ def picture(result_id: str, name: str) -> Response:
 
 def _drawn(result_id: str, name: str) -> bytes | None:
     """Return a picture as it is looked at; with ?bar=0 it has no colour bar, since the page has the legend."""
-    details, kept = current_results().details(result_id), kept_alone(current_results(), result_id)
-    if details is None or kept is None:
+    details = current_results().details(result_id)
+    if details is None or "measurements" not in details:
         return None
     state = read_view(request.args, details["measurements"]["threshold"])
-    png = kept.draw(name, state, bar=request.args.get("bar") != "0")
-    return warned(png, recognition_in(details))
+    return drawn_alone(result_id, details, name, state, bar=request.args.get("bar") != "0")

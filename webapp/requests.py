@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import logging
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -19,10 +22,12 @@ from werkzeug.datastructures import FileStorage
 from model.decode.kinds import DICOM, HEAD_BYTES, PICTURE, UNKNOWN, ZIP, SourceFile, kind_of
 from model.decode.picture import MAX_FILE_MB, several_zips
 from model.decode.picture import several_pictures as too_many_pictures
-from model.errors import BrokenUpload, InvalidOption, MissingFile, TooLarge
+from model.errors import BrokenUpload, InvalidOption, MissingFile, StorageError, TooLarge
 from webapp.jobs import Order, upload_names
 from webapp.options import PredictOptions, ReadingOptions
 from webapp.settings import Settings
+
+log = logging.getLogger(__name__)
 
 FIELD = "file"
 SETTINGS_EXTENSION = "groundglass-settings"
@@ -123,15 +128,52 @@ def current_settings() -> Settings:
     return settings
 
 
+_OURS = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EROFS,
+        errno.EACCES,
+        errno.EPERM,
+        errno.ENOENT,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+    }
+)
+"""What goes wrong with files of ours, and never with a client's connection."""
+
+
+@contextlib.contextmanager
+def on_disk() -> Iterator[None]:
+    """Tell a disk that is full, say, from an upload that broke off.
+
+    Raises
+    ------
+    StorageError : files cannot be written or opened in the block.
+    """
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno not in _OURS:
+            raise
+        log.error("an upload cannot be kept in the folder for temporary files: %s", exc.strerror)
+        raise StorageError("The server has no room for this upload now. Try again later.") from exc
+
+
 def read_form(request: Request) -> None:
     """Read the body of a request, whose fields and files can then be asked for.
 
     Raises
     ------
     BrokenUpload : the request ended early or is no proper form.
+    StorageError : it cannot be kept.
     """
     try:
-        _ = request.form
+        with on_disk():
+            _ = request.form
     except (OSError, ParseException) as exc:
         # The client is gone, or gunicorn met a malformed body while Flask read it.
         raise BrokenUpload("The upload broke off or is no proper form. Send it again.") from exc

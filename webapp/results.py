@@ -25,9 +25,10 @@ log = logging.getLogger(__name__)
 
 EXTENSION = "groundglass-results"
 PICTURES = ("original", "overlay", "mask", "probability")
-"""What every slice has. Beside them lies its lung, where the network tells one."""
+"""What can be had of every slice."""
 
-_KEPT = (*PICTURES, "lung")
+_KEPT = ("original", "probability", "lung")
+"""What of it is kept, the lung where the network tells one; the rest is drawn when it is asked for."""
 
 NOBODYS = "0" * 32
 """The id of no result: as likely to be given as any other, which is never."""
@@ -75,7 +76,7 @@ class ResultStore:
     def save(self, details: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
         """Keep a result and return its id; it appears whole or not at all.
 
-        details : what JSON can hold. pictures : PNG files by a name from PICTURES, or "lung".
+        details : what JSON can hold. pictures : PNG files by a name that `picture` knows.
 
         Raises
         ------

@@ -14,7 +14,9 @@ from model.overlay import RgbImage, decode_png, encode_png, heat_map, mark_sides
 from model.recognise.judge import Recognition
 from model.steps import to_probability
 from model.volume.files import SliceFiles
-from webapp.results import ResultStore
+from model.warning import warned
+from webapp.drawing import current_drawing
+from webapp.results import ResultStore, current_results
 from webapp.view import ViewState
 
 DRAWN = ("overlay", "mask", "heat")
@@ -68,6 +70,18 @@ def kept_alone(store: ResultStore, result_id: str) -> KeptSlice | None:
         to_probability(np.asarray(decode_png(probability), np.uint16)),
         None if lung is None else decode_png(lung) > 0,
     )
+
+
+def drawn_alone(result_id: str, details: Mapping[str, Any], kind: str, state: ViewState, *, bar: bool) -> bytes | None:
+    """Return one of DRAWN of the slice that is a result by itself, as PNG; None where it has expired.
+
+    Raises
+    ------
+    Busy : too much is being drawn.
+    """
+    with current_drawing().of(details):
+        kept = kept_alone(current_results(), result_id)
+        return None if kept is None else warned(kept.draw(kind, state, bar=bar), recognition_in(details))
 
 
 def kept_in_volume(files: SliceFiles, number: int) -> KeptSlice:

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, abort, jsonify, make_response, render_tem
 
 from model.overlay import COLOUR_MAPS, OUTLINE, RIM, colour_table
 from webapp import words
+from webapp.drawing import current_drawing
 from webapp.levels import at_level, figures
 from webapp.results import current_results
 from webapp.slices import kept_alone
@@ -60,7 +61,12 @@ def slice_page(result_id: str, details: dict[str, Any]) -> Response:
 
 def _measured(result_id: str, details: dict[str, Any], state: ViewState) -> dict[str, Any]:
     """Return the details of a slice with its figures at the threshold of a view."""
-    kept = kept_alone(current_results(), result_id) if state.is_moved else None
-    # The probability is that of the network; kept, it is rounded.
-    highest = {"highest_probability": details["measurements"]["highest_probability"]}
-    return details if kept is None else details | {"measurements": kept.measurements(state.threshold) | highest}
+    if not state.is_moved:
+        return details
+    with current_drawing().of(details):
+        kept = kept_alone(current_results(), result_id)
+        if kept is None:
+            return details
+        # The probability is that of the network; kept, it is rounded.
+        highest = {"highest_probability": details["measurements"]["highest_probability"]}
+        return details | {"measurements": kept.measurements(state.threshold) | highest}

@@ -14,6 +14,7 @@ from model.export.lines import FOLLOWING
 from model.export.names import NOTICE
 from model.volume.files import SliceFiles
 from model.warning import warned
+from webapp.drawing import current_drawing
 from webapp.jobs import FILES, SLICES
 from webapp.levels import at_level
 from webapp.queueing import current_queue
@@ -90,7 +91,8 @@ def slice_picture(result_id: str, number: int, kind: str) -> Response:
     if kind in DRAWN:
         state = read_view(request.args, details["volume"]["threshold"])
         sides = is_kept and sides_known(details)
-        png = kept_in_volume(files, number - 1).draw(kind, state, bar=is_kept, sides=sides)
+        with current_drawing().of(details):
+            png = kept_in_volume(files, number - 1).draw(kind, state, bar=is_kept, sides=sides)
     else:
         png = files.png("gray" if kind == "original" else "lesion", number - 1)
     if kind != "original":

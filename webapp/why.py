@@ -20,6 +20,7 @@ from model.explain.seg_grad_cam import NOTHING_CALLED, Explainer, explain_call
 from model.findings import Mask, lesion_mask
 from model.volume.files import SliceFiles
 from model.warning import warned
+from webapp.drawing import current_drawing
 from webapp.jobs import SLICES
 from webapp.results import current_results
 from webapp.segmenter import current_networks
@@ -83,8 +84,12 @@ class Explanations:
 def explanation(result_id: str) -> Response:
     """Send which parts of a slice raised the score of what is called in it, as a picture."""
     results = current_results()
-    details, kept = results.details(result_id), kept_alone(results, result_id)
-    if details is None or "measurements" not in details or kept is None:
+    details = results.details(result_id)
+    if details is None or "measurements" not in details:
+        abort(HTTPStatus.NOT_FOUND)
+    with current_drawing().of(details):
+        kept = kept_alone(results, result_id)
+    if kept is None:
         abort(HTTPStatus.NOT_FOUND)
     _require_same_network(details)
     png = _draw(kept, read_view(request.args, details["measurements"]["threshold"]).threshold)
@@ -98,8 +103,10 @@ def slice_explanation(result_id: str, number: int) -> Response:
     if details is None or folder is None or not 1 <= number <= len(details.get("slices", ())):
         abort(HTTPStatus.NOT_FOUND)
     _require_same_network(details)
+    with current_drawing().of(details):
+        kept = kept_in_volume(SliceFiles(folder / SLICES), number - 1)
     png = _draw(
-        kept_in_volume(SliceFiles(folder / SLICES), number - 1),
+        kept,
         read_view(request.args, details["volume"]["threshold"]).threshold,
         spacing_mm=details["spacing_mm"],
         sides=sides_known(details),

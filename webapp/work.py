@@ -15,7 +15,7 @@ from model.export.folder import with_file_notes, write_all
 from model.export.lines import lines, spacing, summary
 from model.export.pdf import made_on, today
 from model.export.tables import measurements
-from model.overlay import lung_png, original_png, render_pictures
+from model.overlay import lung_png, original_png, probability_png
 from model.segment import Segmentation, segment_slice
 from model.volume.areas import measure_areas
 from model.volume.segment import segment_volume
@@ -135,7 +135,8 @@ def picture_result(segmentation: Segmentation, shown_name: str) -> tuple[dict[st
     """Return what is kept of a slice: its details, and its pictures by name as PNG files."""
     details = {"name": shown_name, **slice_details(segmentation)}
     lung = lung_png(segmentation)
-    pictures = render_pictures(segmentation) | {"original": original_png(segmentation)}
+    # Overlay and mask are drawn from these, as they are looked at.
+    pictures = {"original": original_png(segmentation), "probability": probability_png(segmentation)}
     return details, pictures if lung is None else pictures | {"lung": lung}
 
 

@@ -11,7 +11,7 @@ from model.errors import StorageError
 from webapp.results import ResultStore, start_sweeping
 
 DETAILS = {"name": "slice.png"}
-PICTURES = {"overlay": b"png"}
+PICTURES = {"original": b"png"}
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def age(store_folder: Path, result_id: str, seconds: float) -> None:
 def test_what_is_saved_is_found(store: ResultStore) -> None:
     result_id = store.save(DETAILS, PICTURES)
     assert store.details(result_id) == DETAILS
-    assert store.picture(result_id, "overlay") == b"png"
+    assert store.picture(result_id, "original") == b"png"
 
 
 def test_ids_are_128_random_bits(store: ResultStore) -> None:

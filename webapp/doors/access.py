@@ -32,6 +32,7 @@ from flask import (
 )
 from werkzeug.wrappers import Response as BaseResponse
 
+from webapp.addresses import client_of
 from webapp.doors.forgery import PROGRAMS
 from webapp.doors.proxies import USER
 from webapp.errors import wants_page
@@ -86,6 +87,11 @@ def init_app(app: Flask, settings: Settings) -> None:
 def current_client() -> str:
     """Return whose the current request is; nobody's where it is not asked for."""
     return str(g.get("client", "")) if has_request_context() else ""
+
+
+def who_asks() -> str:
+    """Return what a request counts for: whose it is or, where that is not asked for, the address that it comes from."""
+    return current_client() or client_of(request.remote_addr or "")
 
 
 # What the cookie holds of who has signed in.

@@ -18,8 +18,7 @@ from limits import RateLimitItem, parse_many
 from limits.storage import Storage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
-from webapp.addresses import client_of
-from webapp.doors.access import current_client
+from webapp.doors.access import who_asks
 from webapp.doors.counters import FileCounters
 from webapp.refusal import Refused
 from webapp.settings import OFF, Settings, counters_file
@@ -90,7 +89,7 @@ def init_app(app: Flask, settings: Settings) -> None:
 
     def hold_back() -> None:
         kind = _kind()
-        wait_s = 0 if kind is None else rates.wait_s(kind, current_client() or client_of(request.remote_addr or ""))
+        wait_s = 0 if kind is None else rates.wait_s(kind, who_asks())
         if wait_s and kind is not None:
             raise Refused(
                 HTTPStatus.TOO_MANY_REQUESTS,
