@@ -37,7 +37,6 @@ try:
 except ValueError as exc:
     # The sentence alone: a traceback through gunicorn would bury it.
     sys.exit(f"{exc}")
-sys.stderr.write(warning(host, settings))
 
 # Threads let downloads and pages through while others of the worker wait for the network (webapp.places says how many
 # may), for a volume, or for a slow client.
@@ -75,14 +74,6 @@ def on_starting(server: Any) -> None:
     _forget_figures()
 
 
-def child_exit(server: Any, worker: Any) -> None:
-    """Let the figures of a worker that has ended be no one's but the total's."""
-    # Not before: the settings above say where the figures are.
-    from prometheus_client.multiprocess import mark_process_dead
-
-    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # It states no types.
-
-
 def _forget_figures() -> None:
     for file in figures.glob("*.db"):
         file.unlink(missing_ok=True)
@@ -93,10 +84,21 @@ STALLED_S = 30
 
 
 def when_ready(server: Any) -> None:
-    """Let connections that stall end. Those that are accepted take this over from the sockets that listen."""
+    """Warn where the server is open to all, and let connections that stall end.
+
+    Those that are accepted take this over from the sockets that listen.
+    """
+    sys.stderr.write(warning([_host_of(listener.sock) for listener in server.LISTENERS], settings))
+    sys.stderr.flush()
     for listener in server.LISTENERS:
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             listener.sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", STALLED_S, 0))
+
+
+def _host_of(listener: socket.socket) -> str:
+    """Return where a socket listens, whatever option or setting said so; a file is this machine's alone."""
+    is_file = listener.family == socket.AF_UNIX
+    return "localhost" if is_file else str(listener.getsockname()[0])
 
 
 def post_worker_init(worker: Any) -> None:

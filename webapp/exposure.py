@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from webapp.addresses import is_loopback
 from webapp.settings import Settings
 
@@ -26,6 +28,7 @@ docs/security.md tells how.
 """
 
 
-def warning(host: str, settings: Settings) -> str:
-    """Return what is to be told of a server that listens at a host; nothing where it is shut or alone."""
-    return "" if settings.asks_who_it_is or is_loopback(host) else _WARNING.format(host=host)
+def warning(hosts: Sequence[str], settings: Settings) -> str:
+    """Return what is to be told of a server that listens at some hosts; nothing where it is shut or alone."""
+    reached = [host for host in hosts if not is_loopback(host)]
+    return "" if settings.asks_who_it_is or not reached else _WARNING.format(host=" and ".join(reached))

@@ -10,7 +10,7 @@ from webapp.settings import Settings
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5"])
 def test_a_server_that_is_open_to_all_is_warned_of_loudly(host: str) -> None:
-    told = warning(host, Settings())
+    told = warning(["127.0.0.1", host], Settings())
     assert len(told.splitlines()) > 10
     assert f"It listens on {host}, not on this machine alone" in told
     for remedy in ("HOST=127.0.0.1", "python -m webapp.keys new", "GROUNDGLASS_USER_HEADER"):
@@ -18,9 +18,9 @@ def test_a_server_that_is_open_to_all_is_warned_of_loudly(host: str) -> None:
 
 
 def test_a_server_of_this_machine_alone_is_not() -> None:
-    assert warning("127.0.0.1", Settings()) == warning("::1", Settings()) == ""
+    assert warning(["127.0.0.1", "::1"], Settings()) == warning([], Settings()) == ""
 
 
 def test_a_server_that_asks_who_it_is_is_not() -> None:
-    assert warning("0.0.0.0", Settings(api_keys_file=Path("keys"))) == ""
-    assert warning("0.0.0.0", Settings(user_header="X-Remote-User", trusted_proxies="10.0.0.1")) == ""
+    assert warning(["0.0.0.0"], Settings(api_keys_file=Path("keys"))) == ""
+    assert warning(["0.0.0.0"], Settings(user_header="X-Remote-User", trusted_proxies="10.0.0.1")) == ""
