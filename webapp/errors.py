@@ -81,7 +81,8 @@ def _sentence(error: errors.GroundglassError) -> str:
 
 def _handle_refused(error: Refused) -> Response:
     """Say why; the upload is refused before it is read, see `_DRAINED_BYTES`."""
-    _drain()
+    # Who comes too often is not listened to for long.
+    _drain(_CHUNK_BYTES if error.status == HTTPStatus.TOO_MANY_REQUESTS else _DRAINED_BYTES)
     response = _answer_status(error.status, str(error), retry_after_s=error.retry_after_s)
     response.headers.update(error.headers)
     if request.method == "POST":
@@ -90,7 +91,8 @@ def _handle_refused(error: Refused) -> Response:
 
 
 def _handle_too_large(error: RequestEntityTooLarge) -> Response:
-    _drain()
+    # What is too large for a short form is no upload.
+    _drain(_CHUNK_BYTES if request.blueprint == "access" else _DRAINED_BYTES)
     response = _answer_status(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large_sentence())
     # Where more is left than was drained, the connection cannot be used again.
     response.headers["Connection"] = "close"
@@ -106,8 +108,8 @@ def _too_large_sentence() -> str:
     return f"The upload is larger than {megabytes} MB, the most that is taken."
 
 
-def _drain() -> None:
-    stream, left = request.environ["wsgi.input"], _DRAINED_BYTES
+def _drain(most: int = _DRAINED_BYTES) -> None:
+    stream, left = request.environ["wsgi.input"], most
     # Where the sender is gone, or the rest is no proper body, nothing is left to be read.
     with contextlib.suppress(OSError, ParseException):
         while left > 0 and (chunk := stream.read(min(_CHUNK_BYTES, left))):

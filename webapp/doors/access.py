@@ -98,11 +98,27 @@ def who_asks() -> str:
 _KEY, _PROOF, _UNTIL = "key", "proof", "until"
 
 
+COUNT_STRANGER = "groundglass-count-stranger"
+"""The extension that counts whoever is not let in, and refuses those who come too often."""
+
+SIGN_IN_BYTES = 16_000
+"""The most that the forms of access take: a key, a token and an address."""
+
+
 def _shut() -> BaseResponse | None:
+    if request.endpoint in ("access.enter", "access.leave"):
+        # They are open to all, and read before anybody is known.
+        request.max_content_length = SIGN_IN_BYTES
     if not current_settings().asks_who_it_is or request.endpoint in OPEN:
         return None
-    client = _identify()
+    try:
+        client = _identify()
+    except Refused as refused:
+        if refused.status == HTTPStatus.UNAUTHORIZED:
+            current_app.extensions[COUNT_STRANGER]()
+        raise
     if client is None:
+        current_app.extensions[COUNT_STRANGER]()
         return _turn_away()
     g.client = client
     _hide_from(client)

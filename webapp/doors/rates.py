@@ -18,7 +18,8 @@ from limits import RateLimitItem, parse_many
 from limits.storage import Storage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
-from webapp.doors.access import who_asks
+from webapp.addresses import client_of
+from webapp.doors.access import COUNT_STRANGER, who_asks
 from webapp.doors.counters import FileCounters
 from webapp.refusal import Refused
 from webapp.settings import OFF, Settings, counters_file
@@ -53,6 +54,8 @@ class Rates:
                 ("read", settings.rate_read),
                 ("look", settings.rate_look),
                 ("sign_in", settings.rate_sign_in),
+                ("stranger", settings.rate_sign_in),
+                ("stranger_looks", settings.rate_look),
             )
         }
         self._storage, self._limiter, self._secret = storage, FixedWindowRateLimiter(storage), secret
@@ -97,6 +100,18 @@ def init_app(app: Flask, settings: Settings) -> None:
                 retry_after_s=wait_s,
             )
 
+    def count_stranger() -> None:
+        # By address, beside the tries in the form: looking around is cheap, a key or an upload is not.
+        is_look = request.method in ("GET", "HEAD", "OPTIONS") and "Authorization" not in request.headers
+        wait_s = rates.wait_s("stranger_looks" if is_look else "stranger", client_of(request.remote_addr or ""))
+        if wait_s:
+            raise Refused(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"This server does not know you, and you ask too often. Try again in {wait_s} seconds.",
+                retry_after_s=wait_s,
+            )
+
+    app.extensions[COUNT_STRANGER] = count_stranger
     app.before_request(hold_back)
 
 

@@ -57,7 +57,12 @@ def test_who_is_known_counts_wherever_they_are(tmp_path: Path) -> None:
     keys = {name: add_key(tmp_path / "keys", name) for name in ("anna", "bert")}
     app = make(tmp_path, rate_look="1/hour", api_keys_file=tmp_path / "keys")
     asked = [("anna", "192.0.2.1"), ("bert", "192.0.2.1"), ("anna", "192.0.2.2")]
-    seen = [look(app, address, Authorization=f"Bearer {keys[name]}").status_code for name, address in asked]
+    seen = [
+        app.test_client()
+        .get("/", headers={"Authorization": f"Bearer {keys[name]}"}, environ_base={"REMOTE_ADDR": address})
+        .status_code
+        for name, address in asked
+    ]
     assert seen == [200, 200, 429]
 
 
@@ -73,6 +78,24 @@ def test_keys_cannot_be_tried_for_long(tmp_path: Path) -> None:
     client = make(tmp_path, rate_sign_in="2/hour", api_keys_file=tmp_path / "keys").test_client()
     # Without the token of the form, which is asked for after the count.
     assert [client.post("/sign-in").status_code for _ in range(3)] == [400, 400, 429]
+
+
+def test_strangers_are_counted_by_address_whatever_they_send(tmp_path: Path) -> None:
+    key = add_key(tmp_path / "keys", "anna")
+    app = make(tmp_path, rate_sign_in="2/hour", rate_look="3/hour", api_keys_file=tmp_path / "keys")
+    client = app.test_client()
+    assert [client.post("/predict").status_code for _ in range(3)] == [401, 401, 429]
+    # A key that is wrong is a try, too; one that is right is let in all the same.
+    assert client.get("/colours.json", headers={"Authorization": "Bearer wrong"}).status_code == 429
+    assert [client.get("/colours.json").status_code for _ in range(4)] == [401, 401, 401, 429]
+    assert client.get("/colours.json", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+
+
+def test_the_form_takes_no_upload(tmp_path: Path) -> None:
+    add_key(tmp_path / "keys", "anna")
+    client = make(tmp_path, api_keys_file=tmp_path / "keys").test_client()
+    assert client.post("/sign-in", data={"key": "x" * 20_000}).status_code == 413
+    assert client.post("/sign-in", data={"key": "x" * 1_000}).status_code == 400
 
 
 def test_what_machines_ask_for_is_not_counted(tmp_path: Path) -> None:
