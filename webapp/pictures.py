@@ -22,7 +22,9 @@ ReadPicture = Callable[[SourceFile, Path], tuple[Details, dict[str, bytes]]]
 def read_pictures(sources: Sequence[SourceFile], shown_name: str, attempt: Attempt, read_one: ReadPicture) -> None:
     """Read pictures one after the other; what cannot be read is left, with the reason.
 
-    Results lie in the attempt's own room until all are read: an attempt that is cut off leaves none behind.
+    Results lie in the attempt's own room until all are read: one that is cut off while it reads leaves none behind. One
+    that dies in the moment between their appearance and the end of the job leaves results that no list names; they are
+    deleted when their time is over, as all are.
     """
     drafts: list[tuple[Path, Details]] = []
     left: list[dict[str, str]] = []
