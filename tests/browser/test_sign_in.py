@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -82,9 +83,10 @@ def test_what_one_has_read_is_not_there_for_another(shut: Shut, chromium: Browse
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
-def test_the_form_is_accessible_and_fits_a_phone(scheme: str, shut: Shut, chromium: Browser) -> None:
-    colours = "dark" if scheme == "dark" else "light"
-    with chromium.new_context(color_scheme=colours, viewport={"width": 320, "height": 700}) as context:
+def test_the_form_is_accessible_and_fits_a_phone(
+    scheme: Literal["dark", "light"], shut: Shut, chromium: Browser
+) -> None:
+    with chromium.new_context(color_scheme=scheme, viewport={"width": 320, "height": 700}) as context:
         page = context.new_page()
         page.goto(f"{shut.address}/")
         assert page.evaluate("document.documentElement.scrollWidth") == 320
