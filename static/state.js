@@ -36,8 +36,8 @@ export function drawing(state) {
   };
 }
 
-/** Write the state into the address, what is usual left out; options of others stay, "last" comes at the end. */
-export function writeState(state, usual, last = {}) {
+/** The address of a state, what is usual left out; options of others stay, "last" comes at the end. */
+export function addressOf(state, usual, last = {}) {
   const options = new URLSearchParams(window.location.search);
   const shown = { view: state.view, ...drawing(state), ...placeOf(state) };
   const left = { view: usual.view, ...drawing(usual), ...placeOf(usual) };
@@ -50,7 +50,15 @@ export function writeState(state, usual, last = {}) {
     options.set(name, value);
   }
   const text = options.toString();
-  window.history.replaceState(null, "", window.location.pathname + (text && "?" + text));
+  return window.location.pathname + (text && "?" + text);
+}
+
+export function writeState(state, usual, last) {
+  try {
+    window.history.replaceState(null, "", addressOf(state, usual, last));
+  } catch {
+    // The browser has had enough changes for now; the next one is written again.
+  }
 }
 
 function placeOf({ zoom, x, y }) {

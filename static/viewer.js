@@ -2,13 +2,14 @@
 "use strict";
 
 import * as draw from "./draw.js";
+import { Explanation } from "./explain.js";
 import { maskOf } from "./measure.js";
 import { readPng } from "./png.js";
-import { drawing, FIT, readState, writeState } from "./state.js";
+import { addressOf, drawing, FIT, readState, writeState } from "./state.js";
 import { Zoom } from "./zoom.js";
 
 const SPEAK_AFTER_MS = 700;
-const EXPLAIN_AFTER_MS = 300;
+const WRITE_AFTER_MS = 150;
 const KEYS_OFF = "groundglass-keys-off";
 
 const byId = (id) => document.getElementById(id);
@@ -31,18 +32,21 @@ export async function fetchColours(address) {
 export class Viewer {
   /**
    * root: the element with the state. colours: see fetchColours. last: what comes at the end of the address.
-   * onThreshold: called with the mask when threshold or slice have changed.
+   * onThreshold: called with the mask when threshold or slice have changed. onWrite: called with a function that gives
+   * the address of what is seen, its argument at the end, when links to it are to be renewed.
    */
-  constructor(root, colours, { onThreshold, last = () => ({}) }) {
+  constructor(root, colours, { onThreshold, last = () => ({}), onWrite = () => {} }) {
     this.root = root;
     this.colours = colours;
     this.onThreshold = onThreshold;
     this.last = last;
+    this.onWrite = onWrite;
     this.state = readState(root.dataset);
     this.usual = { ...JSON.parse(root.dataset.usual), ...FIT };
     this.slice = null;
     this.sentence = "";
     this.labels = JSON.parse(root.dataset.labels);
+    this.explanation = new Explanation(byId("reason"), byId("overlay"), () => this.redraw());
     this.left = canvasFor(byId("original"));
     this.right = canvasFor(byId("overlay"));
     const frames = [this.left.parentElement, this.right.parentElement];
@@ -64,13 +68,24 @@ export class Viewer {
     Object.assign(this.state, changes);
     this.showControls();
     this.redraw();
-    window.clearTimeout(this.writing);
-    // Browsers refuse an address that changes too often.
-    this.writing = window.setTimeout(() => this.write(), 150);
+    this.write();
   }
 
+  /** Keep the state in the address, and in links that open it elsewhere, once it stays for a moment. */
   write() {
-    writeState(this.state, this.usual, this.last());
+    window.clearTimeout(this.writing);
+    // Browsers refuse an address that changes too often.
+    this.writing = window.setTimeout(() => {
+      this.writeLinks();
+      writeState(this.state, this.usual, this.last());
+    }, WRITE_AFTER_MS);
+  }
+
+  writeLinks() {
+    for (const link of this.looks()) {
+      link.href = addressOf({ ...this.state, view: link.dataset.look }, this.usual, this.last());
+    }
+    this.onWrite((last) => addressOf(this.state, this.usual, last));
   }
 
   redraw() {
@@ -90,7 +105,8 @@ export class Viewer {
     }
     if (["side", "original"].includes(state.view)) fill(this.left, slice, draw.original(slice));
     if (state.view === "why") this.explain();
-    else if (state.view !== "original") fill(this.right, slice, this.drawn());
+    else this.explanation.leave();
+    if (!["why", "original"].includes(state.view)) fill(this.right, slice, this.drawn());
     this.label();
     this.root.dataset.drawn = slice.name + " " + JSON.stringify(drawing(state)) + " " + state.view;
   }
@@ -102,24 +118,24 @@ export class Viewer {
     return draw.overlay(slice, mask, state, colours);
   }
 
-  /** The server explains, which takes it a while: in a picture of its own, in the same place. */
+  /** Draw what the server explains; until it has, or where it does not, the slice alone. */
   explain() {
-    if (!this.reason) {
-      this.reason = document.createElement("img");
-      this.reason.className = "reason";
-      this.reason.addEventListener("error", () => (this.reason.alt = "No explanation can be given now. Try again later."));
-      this.right.after(this.reason);
-    }
-    this.reason.alt = this.called + this.labels.why;
-    const source = this.slice.why + "?threshold=" + this.state.threshold;
-    window.clearTimeout(this.explaining);
-    if (this.reason.getAttribute("src") === source) return;
-    // It takes as long as reading a slice: not for every step of a slider.
-    this.explaining = window.setTimeout(() => (this.reason.src = source), EXPLAIN_AFTER_MS);
+    this.explanation.want(this.reason());
+    const { picture } = this.explanation;
+    if (picture === null) fill(this.right, this.slice, draw.original(this.slice));
+    else copy(this.right, this.slice, picture);
+    this.root.dataset.explained = picture === null ? "" : this.explanation.address;
+  }
+
+  /** Where the server explains what is seen. */
+  reason() {
+    return this.slice.why + "?threshold=" + this.state.threshold;
   }
 
   label() {
-    const kind = this.state.view === "side" ? "overlay" : this.state.view;
+    const { view } = this.state;
+    const isUnexplained = view === "why" && this.explanation.picture === null;
+    const kind = isUnexplained ? "original" : view === "side" ? "overlay" : view;
     this.left.setAttribute("aria-label", this.called + this.labels.original);
     this.right.setAttribute("aria-label", this.called + this.labels[kind] + " " + this.sentence);
   }
@@ -284,10 +300,19 @@ function canvasFor(image) {
   return canvas;
 }
 
-function fill(canvas, { width, height, name }, pixels) {
+function fill(canvas, slice, pixels) {
+  const image = new ImageData(pixels, slice.width, slice.height);
+  sized(canvas, slice).putImageData(image, 0, 0);
+}
+
+function copy(canvas, slice, picture) {
+  sized(canvas, slice).drawImage(picture, 0, 0, slice.width, slice.height);
+}
+
+function sized(canvas, { width, height, name }) {
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-  canvas.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);
   canvas.dataset.slice = name;
+  return canvas.getContext("2d");
 }
 
 function bytesOf(text) {

@@ -14,6 +14,9 @@ const keep = byId("keep");
 const here = byId("here");
 const pictures = byId("pictures");
 const bars = [...document.querySelectorAll("#chart a")];
+const [before, after] = document.querySelectorAll("#stepper a");
+const rows = [...document.querySelectorAll("tbody a")];
+const trouble = byId("trouble");
 const cells = [...document.querySelectorAll("tbody td:nth-child(2)")];
 let number = Number(root.dataset.number);
 
@@ -32,9 +35,13 @@ function load(wanted) {
   return known;
 }
 
+/** The result is not there any more: the page of the server says so. */
+class Gone extends Error {}
+
 async function read(wanted) {
   const kinds = ["original", "probability"];
   const [gray, probability] = await Promise.all(kinds.map((kind) => fetchPng(address(kind, wanted))));
+  if (gray === null || probability === null) throw new Gone();
   return {
     name: String(wanted),
     width: gray.width,
@@ -56,6 +63,7 @@ const levels = new Map();
 async function levelAt(threshold) {
   if (!levels.has(threshold)) {
     const response = await fetch(root.dataset.figures + "?threshold=" + threshold, { cache: "no-store" });
+    if (response.status === 404) throw new Gone();
     if (!response.ok) throw new Error(String(response.status));
     levels.set(threshold, await response.json());
   }
@@ -64,6 +72,7 @@ async function levelAt(threshold) {
 
 let asking = 0;
 let asked = Number(root.dataset.threshold);
+let told = asked;
 
 /** Have the figures follow the threshold, once it stays for a moment. */
 function follow(threshold) {
@@ -71,13 +80,25 @@ function follow(threshold) {
   asked = threshold;
   window.clearTimeout(asking);
   asking = window.setTimeout(async () => {
-    const level = await levelAt(threshold).catch(() => null);
-    if (level === null) window.location.reload();
-    else if (threshold === asked) tell(level);
+    try {
+      const level = await levelAt(threshold);
+      if (threshold === asked) tell(level);
+    } catch (error) {
+      fail(error, "The figures are still those of threshold " + told + ": the server does not answer. Move the threshold to try again.");
+      asked = NaN;
+    }
   }, ASK_AFTER_MS);
 }
 
+/** Say what could not be fetched: what is seen stays as it is, and can be tried again. */
+function fail(error, sentence) {
+  if (error instanceof Gone) window.location.reload();
+  else trouble.textContent = sentence;
+}
+
 function tell(level) {
+  trouble.textContent = "";
+  told = level.threshold;
   byId("sentence").textContent = level.sentence;
   byId("at-threshold").textContent = String(level.threshold);
   for (const [label, value] of level.lines) document.querySelector('[data-line="' + label + '"]').textContent = value;
@@ -102,21 +123,36 @@ function tellSlice(before = "") {
 function show(wanted) {
   const next = Math.min(Math.max(Math.round(wanted), 1), count);
   if (!Number.isFinite(next) || next === number) return;
-  bars[number - 1].classList.remove("here");
   const step = Math.sign(next - number);
+  trouble.textContent = "";
+  mark(next);
+  draw(step);
+}
+
+/** Have everything but the pictures be of a slice. */
+function mark(next) {
+  bars[number - 1].classList.remove("here");
   number = next;
   bars[number - 1].classList.add("here");
   field.value = slider.value = String(number);
   for (const place of document.querySelectorAll(".at")) place.textContent = String(number);
   for (const end of ["x1", "x2"]) here.setAttribute(end, String(10 * number - 5));
   keep.href = address("overlay", number) + new URL(keep.href).search;
-  if (byId("why")) byId("why").href = address("why", number) + new URL(byId("why").href).search;
   tellSlice();
   viewer.write();
-  draw(step);
+}
+
+/** Links open, in another tab, what is seen here. */
+function writeLinks(addressAt) {
+  const at = (slice) => addressAt({ slice: String(Math.min(Math.max(slice, 1), count)) });
+  before.href = at(number - 1);
+  after.href = at(number + 1);
+  bars.forEach((bar, index) => bar.setAttribute("href", at(index + 1)));
+  rows.forEach((link, index) => (link.href = at(index + 1)));
 }
 
 let isDrawing = false;
+let drawn = number;
 
 /** Draw the slice that is wanted; of those that are passed while one loads, the last. */
 async function draw(step) {
@@ -127,12 +163,13 @@ async function draw(step) {
     while (wanted !== number) {
       wanted = number;
       viewer.show(await load(wanted), "Slice " + wanted + ". ");
+      drawn = wanted;
     }
     preload(number + step);
-  } catch {
-    // The server's own page says why: the result has expired, say.
+  } catch (error) {
     slices.delete(wanted);
-    window.location.reload();
+    mark(drawn);
+    fail(error, "Slice " + wanted + " could not be loaded: the server does not answer. Choose it again to try again.");
   } finally {
     isDrawing = false;
   }
@@ -207,6 +244,7 @@ const [colours, first] = await Promise.all([fetchColours(root.dataset.colourTabl
 const viewer = new Viewer(root, colours, {
   onThreshold: (mask, state) => follow(state.threshold),
   last: () => ({ slice: String(number) }),
+  onWrite: writeLinks,
 });
 const slider = addSlider();
 pictures.tabIndex = 0;
@@ -215,10 +253,9 @@ viewer.show(first, "Slice " + number + ". ");
 document.addEventListener("keydown", onKey);
 pictures.addEventListener("wheel", onWheel, { passive: false });
 field.addEventListener("change", showTyped);
-const [before, after] = document.querySelectorAll("#stepper a");
 onClick(before, () => number - 1);
 onClick(after, () => number + 1);
 bars.forEach((bar, index) => onClick(bar, () => index + 1));
-document.querySelectorAll("tbody a").forEach((link) => onClick(link, () => Number(link.textContent)));
+rows.forEach((link, index) => onClick(link, () => index + 1));
 preload(number + 1);
 preload(number - 1);

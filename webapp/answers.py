@@ -127,6 +127,7 @@ class Job(BaseModel):
     slices: int | None = Field(description="how many there are; null until that is known")
     seconds_left: int | None = Field(description="about how long the rest takes; null while that is unknown")
     place: int = Field(ge=0, description="place in the queue, from 1; 0 where it does not wait")
+    progress: str | None = Field(description="how far it is, in a sentence; null once it has ended")
     page: str = Field(description="address of the result's page")
     sentence: str | None = Field(description="why it failed; null unless it did")
     measurements: VolumeMeasurements | Findings | None = None

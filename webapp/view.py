@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from flask import current_app
 from markupsafe import Markup
 from werkzeug.datastructures import MultiDict
 
@@ -23,12 +22,11 @@ VIEWS = {
     "overlay": "Overlay",
     "mask": "Mask",
     "heat": "Heat map",
+    "why": "Why",
 }
 """What can be looked at, and what it is called."""
 
 OPTIONS = ("view", "threshold", "opacity", "colours", "outline")
-
-_WHY = "/results/<result_id>/why.png"
 
 KEPT = ("force",)
 """Options of a result's page that are none of its view, and stay in its links."""
@@ -95,7 +93,7 @@ def read_view(options: MultiDict[str, str], read_at: float) -> ViewState:
     return ViewState(
         read_at=read_at,
         threshold=_nearest(_number(options, "threshold", read_at), read_at),
-        view=_one_of(options, "view", (*VIEWS, "why")),
+        view=_one_of(options, "view", tuple(VIEWS)),
         style=Style(
             opacity=min(max(_number(options, "opacity", DEFAULT_STYLE.opacity), 0.0), 1.0),
             colours=_one_of(options, "colours", COLOUR_MAPS),
@@ -137,5 +135,4 @@ def view_of(state: ViewState) -> dict[str, Any]:
         "views": VIEWS,
         "colour_maps": COLOUR_MAPS,
         "colours": colour_stops(colours=state.style.colours),
-        "has_why": any(rule.rule == _WHY for rule in current_app.url_map.iter_rules()),
     }

@@ -10,6 +10,7 @@ from flask import Blueprint, Response, abort, jsonify, make_response, render_tem
 from model.overlay import COLOUR_MAPS, OUTLINE, RIM, colour_table
 from webapp import words
 from webapp.drawing import current_drawing
+from webapp.explainable import why_not
 from webapp.levels import at_level, figures
 from webapp.results import current_results
 from webapp.slices import kept_alone
@@ -56,7 +57,9 @@ def slice_page(result_id: str, details: dict[str, Any]) -> Response:
     """Show a slice as the address says, with its figures at that threshold."""
     state = read_view(request.args, details["measurements"]["threshold"])
     shown = _measured(result_id, details, state)
-    return make_response(render_template("result.html", result_id=result_id, **view_of(state), **shown))
+    reason = why_not(details, state, called=bool(shown["measurements"]["lesion_area_px"]))
+    page = render_template("result.html", result_id=result_id, why_not=reason, **view_of(state), **shown)
+    return make_response(page)
 
 
 def _measured(result_id: str, details: dict[str, Any], state: ViewState) -> dict[str, Any]:

@@ -14,14 +14,16 @@ from model.export.lines import FOLLOWING
 from model.export.names import NOTICE
 from model.volume.files import SliceFiles
 from model.warning import warned
+from webapp import words
 from webapp.drawing import current_drawing
+from webapp.explainable import why_not
 from webapp.jobs import FILES, SLICES
 from webapp.levels import at_level
 from webapp.queueing import current_queue
 from webapp.requests import read_number
 from webapp.results import PICTURES, current_results
 from webapp.slices import DRAWN, kept_in_volume, recognition_in
-from webapp.status import Status
+from webapp.status import QUEUED, WORKING, Status
 from webapp.view import read_view, view_of
 
 blueprint = Blueprint("volumes", __name__)
@@ -43,8 +45,8 @@ _MEASURED = ("volume", "slices", "model", "quality", "flip_dice", "recognition",
 
 def progress_page(result_id: str, status: Status) -> Response:
     """Show how far a volume is; without scripts the page asks again by itself."""
-    place = current_queue().store.place(result_id)
-    page = render_template("progress.html", result_id=result_id, status=status, place=place, refresh_s=REFRESH_S)
+    told = words.progress(status, current_queue().store.place(result_id))
+    page = render_template("progress.html", result_id=result_id, status=status, progress=told, refresh_s=REFRESH_S)
     return make_response(page)
 
 
@@ -64,6 +66,7 @@ def volume_page(result_id: str, details: dict[str, Any]) -> Response:
         number=number,
         count=count,
         following=FOLLOWING,
+        why_not=why_not(details, state, called=bool(shown["slices"][number - 1]["lesion_area_px"])),
         **view_of(state),
         **shown,
     )
@@ -139,13 +142,15 @@ def job(result_id: str) -> Response:
 
 def describe(result_id: str, status: Status) -> dict[str, Any]:
     """Return a job as JSON has it."""
+    place = current_queue().store.place(result_id)
     answer: dict[str, Any] = {
         "state": status.state,
         "attempts": status.attempts,
         "slices_done": status.done,
         "slices": status.of,
         "seconds_left": None if status.seconds_left is None else round(status.seconds_left),
-        "place": current_queue().store.place(result_id),
+        "place": place,
+        "progress": words.progress(status, place) if status.state in (QUEUED, WORKING) else None,
         "page": url_for("pages.result", result_id=result_id),
         "sentence": status.sentence,
     }

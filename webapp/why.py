@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from flask import Blueprint, Response, abort, current_app, make_response, request
 from numpy.typing import NDArray
 
-from model.errors import Busy, Unexplained
+from model.errors import Busy
 from model.explain.draw import explanation_png
-from model.explain.seg_grad_cam import NOTHING_CALLED, Explainer, explain_call
+from model.explain.seg_grad_cam import Explainer, explain_call
 from model.findings import Mask, lesion_mask
 from model.volume.files import SliceFiles
 from model.warning import warned
 from webapp.drawing import current_drawing
+from webapp.explainable import require_call, require_same_network
 from webapp.jobs import SLICES
 from webapp.results import current_results
-from webapp.segmenter import current_networks
 from webapp.settings import Settings
 from webapp.slices import KeptSlice, kept_alone, kept_in_volume, recognition_in
 from webapp.view import read_view
@@ -91,7 +90,7 @@ def explanation(result_id: str) -> Response:
         kept = kept_alone(results, result_id)
     if kept is None:
         abort(HTTPStatus.NOT_FOUND)
-    _require_same_network(details)
+    require_same_network(details)
     png = _draw(kept, read_view(request.args, details["measurements"]["threshold"]).threshold)
     return _answer(warned(png, recognition_in(details)), f"groundglass-{result_id[:6]}-why.png")
 
@@ -102,7 +101,7 @@ def slice_explanation(result_id: str, number: int) -> Response:
     details, folder = current_results().details(result_id), current_results().folder_of(result_id)
     if details is None or folder is None or not 1 <= number <= len(details.get("slices", ())):
         abort(HTTPStatus.NOT_FOUND)
-    _require_same_network(details)
+    require_same_network(details)
     with current_drawing().of(details):
         kept = kept_in_volume(SliceFiles(folder / SLICES), number - 1)
     png = _draw(
@@ -115,22 +114,11 @@ def slice_explanation(result_id: str, number: int) -> Response:
     return _answer(warned(png, recognition_in(details)), name)
 
 
-def _require_same_network(details: Mapping[str, Any]) -> None:
-    """Refuse to explain by one network what another one called: results may outlive a change of weights."""
-    served, caller = current_networks().engine.identity, details["model"]
-    if served.sha256 != caller["sha256"]:
-        raise Unexplained(
-            f"This result is of the network {caller['id']}, and the server now runs {served.model_id}. "
-            "Send the scan again to have it explained."
-        )
-
-
 def _draw(
     kept: KeptSlice, threshold: float, *, spacing_mm: Sequence[float] | None = None, sides: bool = False
 ) -> bytes:
     called = lesion_mask(kept.probability, threshold)
-    if not called.any():
-        raise Unexplained(NOTHING_CALLED.format(threshold=threshold))
+    require_call(called=bool(called.any()), threshold=threshold)
     explanations: Explanations = current_app.extensions[EXTENSION]
     found = explanations.explain(kept.gray, called, (spacing_mm[0], spacing_mm[1]) if spacing_mm else None)
     return explanation_png(kept.gray, found, called, legend=_is_to_keep(), sides_known=sides)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from model.export import names
 from model.export.lines import percent as percent
 from model.export.lines import sides as sides
 from model.export.lines import size as size
+from model.export.pdf import made_on
+from webapp.status import QUEUED, Status
 
 FILE_LABELS = {
     names.REPORT: "Report, PDF",
@@ -40,6 +43,15 @@ LABELS = {
 }
 """What is said in the place of a picture."""
 
+
+HELP = {
+    "Share of the lungs in this scan": "share",
+    "Share of the lung in this slice": "share",
+    "Severity": "severity",
+    "Lesion volume": "area",
+    "Lesions": "count",
+}
+"""Which figures of a volume the help page explains, and where."""
 
 WHY = (
     "The map shows which regions raised the score of the called lesion. "
@@ -216,6 +228,44 @@ def duration(seconds: float) -> str:
         return f"about {max(5, 5 * round(seconds / 5.0))} seconds"
     minutes = math.ceil(seconds / 60.0)
     return f"about {minutes} {'minute' if minutes == 1 else 'minutes'}"
+
+
+def progress(status: Status, place: int) -> str:
+    """Return how far a job is that waits or is read.
+
+    place : in the queue, from 1.
+
+    >>> progress(Status("queued"), 1), progress(Status("queued"), 3), progress(Status("working"), 0)
+    ('Next in the queue.', 'Number 3 in the queue.', 'Opening the files.')
+    """
+    if status.state == QUEUED:
+        return f"Number {place} in the queue." if place > 1 else "Next in the queue."
+    if status.of is None:
+        return "Opening the files."
+    if status.done >= status.of:
+        return f"All {status.of} slices are done; the files are being written."
+    left = "" if status.seconds_left is None else f", {duration(status.seconds_left)} left"
+    return f"{status.done} of {status.of} slices are done{left}."
+
+
+def deletion(minutes: float) -> str:
+    """Return when uploads and results are deleted.
+
+    >>> deletion(30.0)
+    'Uploads are deleted as soon as they are read, results 30 minutes after that.'
+    """
+    return f"Uploads are deleted as soon as they are read, results {minutes:g} minutes after that."
+
+
+def made(day: str, result_id: str) -> str:
+    """Return by what a printed page is told from others, as in the report.
+
+    day : in UTC, as YYYY-MM-DD.
+
+    >>> made("2026-11-22", "f7cef4" + 26 * "0")
+    'Result f7cef4, read on 2026-11-22'
+    """
+    return made_on(date.fromisoformat(day), result_id[:6])
 
 
 def probability(value: float) -> str:

@@ -133,7 +133,7 @@ def read_slice(ct_slice: CtSlice, order: Order, networks: Networks) -> Segmentat
 @timed(ENCODE)
 def picture_result(segmentation: Segmentation, shown_name: str) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Return what is kept of a slice: its details, and its pictures by name as PNG files."""
-    details = {"name": shown_name, **slice_details(segmentation)}
+    details = {"name": shown_name, "made": today().isoformat(), **slice_details(segmentation)}
     lung = lung_png(segmentation)
     # Overlay and mask are drawn from these, as they are looked at.
     pictures = {"original": original_png(segmentation), "probability": probability_png(segmentation)}
@@ -166,6 +166,7 @@ def _read_volume(study: VolumeStudy, order: Order, attempt: Attempt, networks: N
     measure_areas(segmentation.files, segmentation.measured.rows).save(attempt.made)
     count_doubt(segmentation.recognition)
     segmentation = with_file_notes(segmentation, study)
+    day = today()
     with timed(ENCODE):
         names = write_all(
             segmentation,
@@ -173,10 +174,11 @@ def _read_volume(study: VolumeStudy, order: Order, attempt: Attempt, networks: N
             attempt.made / FILES,
             name=order.shown_name,
             name_patient=order.patient,
-            made=made_on(today(), attempt.folder.name[:6]),
+            made=made_on(day, attempt.folder.name[:6]),
         )
     details = {
         "name": order.shown_name,
+        "made": day.isoformat(),
         "files": names,
         "patient": order.patient,
         "shape": study.volume.shape,

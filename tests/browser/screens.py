@@ -23,6 +23,9 @@ Scheme = str
 VIEWS: dict[str, tuple[int, int, Scheme]] = {"wide-dark": (1280, 896, "dark"), "phone-light": (384, 832, "light")}
 """Width and height in pixels, multiples of _SHRUNK * _BLOCK, and the colour scheme."""
 
+WHOLE = ("done", "done volume", "read anyway", "help")
+"""States of which all of the page is compared, not the first screen alone."""
+
 _SHRUNK = 8
 """By this the references are smaller than the page."""
 
@@ -38,12 +41,16 @@ _STYLE = """
 """
 
 
-def draw(page: Page) -> NDArray[np.uint8]:
-    """Return (H, W, 3) uint8: what the page shows, shrunk. The page must have been opened with `bypass_csp`."""
+def draw(page: Page, *, whole: bool = False) -> NDArray[np.uint8]:
+    """Return (H, W, 3) uint8: what the page shows, shrunk. The page must have been opened with `bypass_csp`.
+
+    whole : all of the page, down to where whole squares end, instead of the first screen.
+    """
     page.add_style_tag(content=_STYLE)
     page.evaluate("window.scrollTo(0, 0)")
-    png = page.screenshot(animations="disabled", caret="hide")
+    png = page.screenshot(animations="disabled", caret="hide", full_page=whole)
     picture = Image.open(io.BytesIO(png)).convert("RGB")
+    picture = picture.crop((0, 0, picture.width, picture.height // (_SHRUNK * _BLOCK) * _SHRUNK * _BLOCK))
     small = picture.resize((picture.width // _SHRUNK, picture.height // _SHRUNK), Image.Resampling.BOX)
     return np.asarray(small, np.uint8)
 
@@ -51,10 +58,13 @@ def draw(page: Page) -> NDArray[np.uint8]:
 def difference(found: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> tuple[float, float]:
     """Return how far two shrunk pages differ: the largest difference of any square, and the mean of all.
 
-    found, wanted : (H, W, 3) uint8, H and W multiples of _BLOCK. Returns 0 ... 255; 255 where sizes differ.
+    found, wanted : (H, W, 3) uint8, H and W multiples of _BLOCK. Returns 0 ... 255; 255 where sizes differ. By one
+    square in height they may: the end of a long page may lie on either side of one.
     """
-    if found.shape != wanted.shape:
+    rows = min(len(found), len(wanted))
+    if max(len(found), len(wanted)) - rows > _BLOCK or found.shape[1:] != wanted.shape[1:]:
         return 255.0, 255.0
+    found, wanted = found[:rows], wanted[:rows]
     by_square = np.abs(_squares(found) - _squares(wanted)).max(axis=-1)
     return float(by_square.max()), float(by_square.mean())
 
@@ -106,7 +116,7 @@ def remake(chosen: list[str]) -> None:
             for view in VIEWS:
                 page = open_view(chromium, view)
                 STATES[state](page, world)
-                Image.fromarray(draw(page)).save(path_of(state, view), optimize=True)
+                Image.fromarray(draw(page, whole=state in WHOLE)).save(path_of(state, view), optimize=True)
                 page.context.close()
 
 

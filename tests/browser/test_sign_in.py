@@ -70,6 +70,15 @@ def test_with_a_key_one_reads_and_signs_out_again(scripts: bool, shut: Shut, chr
         expect(page).to_have_url(address)
 
 
+def test_sign_out_stands_among_the_links_as_one_of_them(shut: Shut, chromium: Browser) -> None:
+    with chromium.new_context() as context:
+        page = context.new_page()
+        sign_in(page, shut, shut.keys["alice"])
+        told = "element => ['color', 'background-color'].map((name) => getComputedStyle(element)[name])"
+        link = page.get_by_role("link", name="Help").evaluate(told)
+        assert page.get_by_role("button", name="Sign out").evaluate(told) == link
+
+
 def test_what_one_has_read_is_not_there_for_another(shut: Shut, chromium: Browser) -> None:
     with chromium.new_context() as first, chromium.new_context() as second:
         pages = first.new_page(), second.new_page()

@@ -355,6 +355,23 @@ def test_printed_it_is_one_white_page_without_controls(scheme: str, address: str
     for selector in ("#original", "#overlay", "#legend", "h1", ".panel dl"):
         expect(page.locator(selector)).to_be_visible()
     expect(page.get_by_text("Model groundglass")).to_be_visible()
+    expect(page.get_by_text(re.compile(rf"^Result {address[-32:-26]}, read on \d{{4}}-\d\d-\d\d$"))).to_be_visible()
+
+
+def test_figures_lead_to_what_they_mean(address: str, page: Page) -> None:
+    for label in ("Share of the visible lung", "Number of lesions", "Lesion area", "Highest probability", "How sure"):
+        page.goto(address)
+        page.get_by_role("link", name=label, exact=True).click()
+        expect(page.locator("dt:target")).to_be_visible()
+
+
+def test_links_open_what_is_seen_elsewhere(address: str, page: Page) -> None:
+    open_viewer(page, address)
+    drag_slider(page, "threshold", "0.2")
+    expect(page).to_have_url(re.compile(r"\?threshold=0.2$"))
+    for name, view in (("Mask", "mask"), ("Why", "why")):
+        href = page.get_by_role("link", name=name, exact=True).get_attribute("href") or ""
+        assert href.endswith(f"?view={view}&threshold=0.2")
 
 
 def png_of(values: NDArray[Any], filters: list[int]) -> bytes:

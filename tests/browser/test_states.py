@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from tests.browser.screens import VIEWS, difference, draw, is_alike, open_view, read_reference
+from tests.browser.screens import VIEWS, WHOLE, difference, draw, is_alike, open_view, read_reference
 from tests.browser.states import STATES, World, home
 
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -74,7 +74,7 @@ def test_titles_tell_pages_apart(chromium: Browser, world: World) -> None:
 def test_it_looks_as_designed(state: str, view: str, chromium: Browser, world: World) -> None:
     page = open_view(chromium, view)
     STATES[state](page, world)
-    found = draw(page)
+    found = draw(page, whole=state in WHOLE)
     page.context.close()
     wanted = read_reference(state, view)
     assert is_alike(found, wanted), (
@@ -100,6 +100,28 @@ def test_the_comparison_sees_that(change: str, chromium: Browser, world: World) 
     page.evaluate(CHANGES[change])
     after = draw(page)
     page.context.close()
+    assert not is_alike(after, before), difference(after, before)
+
+
+FAR_DOWN = {
+    "done": "document.querySelector('.downloads').style.visibility = 'hidden'",
+    "done volume": "document.querySelector('.downloads').style.visibility = 'hidden'",
+    "read anyway": "document.querySelector('.downloads').style.visibility = 'hidden'",
+    "help": "document.getElementById('privacy').parentElement.style.visibility = 'hidden'",
+}
+
+
+@pytest.mark.parametrize("state", FAR_DOWN)
+def test_the_comparison_sees_what_changes_far_down(state: str, chromium: Browser, world: World) -> None:
+    assert set(FAR_DOWN) == set(WHOLE)
+    page = open_view(chromium, "phone-light")
+    STATES[state](page, world)
+    first_screen, before = draw(page), draw(page, whole=True)
+    page.evaluate(FAR_DOWN[state])
+    after = draw(page, whole=True)
+    assert is_alike(draw(page), first_screen)
+    page.context.close()
+    assert len(before) > 1.5 * len(first_screen)
     assert not is_alike(after, before), difference(after, before)
 
 

@@ -221,9 +221,88 @@ def test_printed_it_is_one_white_page_without_controls(scheme: str, result: Resu
     for selector in ("#original", "#overlay", ".legend", "#shown", "#chart", ".panel dl"):
         expect(page.locator(selector)).to_be_visible()
     expect(page.get_by_text("Model groundglass")).to_be_visible()
+    told = re.compile(rf"^Result {result.address[-32:-26]}, read on \d{{4}}-\d\d-\d\d$")
+    expect(page.get_by_text(told)).to_be_visible()
     expect(page.get_by_text(f"{len(KINDS)} slices × {SIDE} rows × {SIDE} columns")).to_be_visible()
 
 
 def assert_shows_pictures(page: Page) -> None:
     for kind in ("original", "overlay"):
         expect(page.locator(f"#{kind}")).to_have_js_property("width", SIDE)
+
+
+def test_paging_fast_writes_the_address_once_it_stays(result: Result, page: Page) -> None:
+    page.add_init_script("""
+        window.written = 0;
+        const write = history.replaceState.bind(history);
+        history.replaceState = (...what) => { window.written += 1; write(...what); };
+    """)
+    page.goto(f"{result.address}?slice={START}")
+    assert_shows(page, START)
+    page.evaluate("""() => {
+        for (let press = 0; press < 41; press++) {
+            const key = press % 2 ? "ArrowLeft" : "ArrowRight";
+            document.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+        }
+    }""")
+    assert_shows(page, START + 1)
+    assert page.evaluate("window.written") == 1
+
+
+def test_a_browser_that_refuses_to_write_the_address_shows_the_slice_all_the_same(result: Result, page: Page) -> None:
+    page.add_init_script(
+        """history.replaceState = () => {
+            document.documentElement.dataset.refused = "yes";
+            throw new DOMException("often", "SecurityError");
+        };"""
+    )
+    page.goto(f"{result.address}?slice={START}")
+    assert_shows(page, START)
+    page.keyboard.press("ArrowRight")
+    for kind in ("original", "overlay"):
+        expect(page.locator(f"#{kind}")).to_have_attribute("data-slice", str(START + 1))
+    expect(page.locator("#slice")).to_have_value(str(START + 1))
+    expect(page.locator("html")).to_have_attribute("data-refused", "yes")
+
+
+def test_links_open_what_is_seen_elsewhere(result: Result, page: Page) -> None:
+    page.goto(f"{result.address}?slice={START}")
+    assert_shows(page, START)
+    drag_slider(page, "threshold", "0.2")
+    page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(re.compile(r"threshold=0.2&slice=3$"))
+    page.get_by_text("All slices as a table").click()
+    for name, slice_, view in (("Mask", 3, "view=mask&"), ("Why", 3, "view=why&"), ("4", 4, ""), ("Next slice", 4, "")):
+        link = page.get_by_role("link", name=name, exact=len(name) < 5)
+        assert (link.get_attribute("href") or "").endswith(f"?{view}threshold=0.2&slice={slice_}")
+    assert (page.locator("#chart a").first.get_attribute("href") or "").endswith("?threshold=0.2&slice=1")
+
+
+def test_without_the_server_the_page_stays_and_says_what_is_missing(result: Result, chromium: Browser) -> None:
+    with chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{result.address}?slice=1")
+        assert_shows(page, 1)
+        drag_slider(page, "opacity", "0.3")
+        page.wait_for_load_state("networkidle")
+        context.set_offline(True)
+        drag_slider(page, "threshold", "0.2")
+        expect(page.locator("#trouble")).to_contain_text("The figures are still those of threshold 0.5")
+        page.press("#slider", "End")
+        expect(page.locator("#trouble")).to_contain_text("Slice 4 could not be loaded")
+        assert_shows(page, 1)
+        expect(page.locator("#opacity")).to_have_value("0.3")
+        context.set_offline(False)
+        drag_slider(page, "threshold", "0.3")
+        expect(page.locator("#viewer")).to_have_attribute("data-told", "0.3")
+        page.press("#slider", "End")
+        assert_shows(page, 4)
+        expect(page.locator("#trouble")).to_be_empty()
+
+
+def test_figures_lead_to_what_they_mean(result: Result, page: Page) -> None:
+    page.goto(result.address)
+    for label in ("Share of the lungs in this scan", "Severity", "Lesion volume", "Lesions", "How sure"):
+        page.goto(result.address)
+        page.get_by_role("link", name=label, exact=True).click()
+        expect(page.locator("dt:target")).to_be_visible()

@@ -32,7 +32,7 @@ def test_the_form_states_formats_and_limit_before_upload(client: FlaskClient, ad
 def test_the_limit_on_the_form_is_the_setting() -> None:
     page = create_app({"max_upload_mb": 7, "result_minutes": 5.0}).test_client().get("/").text
     assert "up to 7 MB" in page
-    assert "deleted after 5 minutes" in page
+    assert "Uploads are deleted as soon as they are read, results 5 minutes after that." in page
 
 
 def test_the_form_says_that_the_report_names_the_file_with_the_patient(client: FlaskClient) -> None:

@@ -39,7 +39,7 @@ def change(monkeypatch: pytest.MonkeyPatch, *, volume: dict[str, Any] | None = N
         told = original(store, result_id)
         assert told is not None
         told["volume"] |= volume or {}
-        return {name: value for name, value in (told | changes).items() if value is not None}
+        return {name: value for name, value in (told | changes).items() if value is not None or name not in changes}
 
     monkeypatch.setattr(ResultStore, "details", details)
 
