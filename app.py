@@ -59,6 +59,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app.extensions[queueing.EXTENSION] = queueing.make_queue(settings, store, reader)
     # First, so that it sees what every door answers.
     app.register_blueprint(monitor.blueprint)
+    patience.init_app(app)
     install.init_app(app, settings)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(volumes.blueprint)
@@ -68,5 +69,4 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app.register_blueprint(api.blueprint)
     app.register_blueprint(docs.blueprint)
     errors.init_app(app)
-    app.wsgi_app = patience.Patience(app.wsgi_app)  # type: ignore[method-assign]  # As Flask says to wrap it.
     return app

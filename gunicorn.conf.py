@@ -15,6 +15,7 @@ from typing import Any
 from webapp import logs
 from webapp.doors.secret import secret_key
 from webapp.exposure import warning
+from webapp.files import allow_open_files
 from webapp.keys import read_keys
 from webapp.results import ResultStore
 from webapp.settings import counters_file, read_settings, read_workers
@@ -40,12 +41,14 @@ except ValueError as exc:
 
 # Threads let downloads and pages through while others of the worker wait for the network (webapp.places says how many
 # may), for a volume, or for a slow client.
-worker_class = "gthread"
+# gunicorn's own, but for the beginning and the end of a connection, which take none of them.
+worker_class = "webapp.connections.Worker"
 threads = 16
 # A worker that shows no sign of life for so long is replaced. Slow clients are not cut off by this, but by the sockets'
-# own limit below, and uploads by webapp.patience. Enough of them still hold all threads: put a reverse proxy that
-# buffers requests in front of a server that strangers can reach.
+# own limit below, and uploads by webapp.patience.
 timeout = 60
+# Each connection is an open file, and each upload on its way another.
+worker_connections = min(1000, allow_open_files() // 2)
 graceful_timeout = 30
 # Of these, how long a volume may take to be left: a slice takes about a second.
 STOP_WITHIN_S = 20

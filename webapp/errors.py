@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from model import errors
 from webapp.metrics import count_error, count_status
 from webapp.monitor import request_id
+from webapp.patience import hurry
 from webapp.problems import MEDIA_TYPE, Problem, of_error, of_status
 from webapp.refusal import Refused
 from webapp.requests import current_settings
@@ -40,8 +41,9 @@ RETRY_AFTER_S = 60
 """When to try again where the queue is full: about how long a volume takes."""
 
 # What is still read of a refused upload. A connection that is closed on unread bytes is reset, and the sender would
-# see that instead of the sentence.
-_DRAINED_BYTES = 256 * 1024 * 1024
+# see that instead of the sentence. Not for long: it holds a thread.
+_DRAINED_BYTES = 64 * 1024 * 1024
+_DRAINED_WITHIN_S = 3.0
 _CHUNK_BYTES = 64 * 1024
 
 _SENTENCES = {
@@ -85,18 +87,13 @@ def _handle_refused(error: Refused) -> Response:
     _drain(_CHUNK_BYTES if error.status == HTTPStatus.TOO_MANY_REQUESTS else _DRAINED_BYTES)
     response = _answer_status(error.status, str(error), retry_after_s=error.retry_after_s)
     response.headers.update(error.headers)
-    if request.method == "POST":
-        response.headers["Connection"] = "close"
     return response
 
 
 def _handle_too_large(error: RequestEntityTooLarge) -> Response:
     # What is too large for a short form is no upload.
     _drain(_CHUNK_BYTES if request.blueprint == "access" else _DRAINED_BYTES)
-    response = _answer_status(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large_sentence())
-    # Where more is left than was drained, the connection cannot be used again.
-    response.headers["Connection"] = "close"
-    return response
+    return _answer_status(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large_sentence())
 
 
 def _too_large_sentence() -> str:
@@ -109,9 +106,11 @@ def _too_large_sentence() -> str:
 
 
 def _drain(most: int = _DRAINED_BYTES) -> None:
+    if not hurry(_DRAINED_WITHIN_S):
+        return
     stream, left = request.environ["wsgi.input"], most
-    # Where the sender is gone, or the rest is no proper body, nothing is left to be read.
-    with contextlib.suppress(OSError, ParseException):
+    # Where the sender is gone or slow, or the rest is no proper body, nothing is left to be read.
+    with contextlib.suppress(OSError, ParseException, errors.BrokenUpload):
         while left > 0 and (chunk := stream.read(min(_CHUNK_BYTES, left))):
             left -= len(chunk)
 
