@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, cast
 
 from flask import Request, current_app
 from gunicorn.http.errors import ParseException
@@ -26,6 +25,7 @@ from model.errors import BrokenUpload, InvalidOption, MissingFile, StorageError,
 from webapp.jobs import Order, upload_names
 from webapp.options import PredictOptions, ReadingOptions
 from webapp.settings import Settings
+from webapp.spool import Spool
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,8 @@ _WHOLE = re.compile(r"[0-9]{1,9}")
 class UploadRequest(Request):
     """A request whose files go to disk where the whole of it is large: a series is hundreds of small files."""
 
+    _spool: Spool | None = None
+
     def _get_file_stream(
         self,
         total_content_length: int | None,
@@ -59,8 +61,15 @@ class UploadRequest(Request):
         content_length: int | None = None,
     ) -> IO[bytes]:
         if total_content_length is None or total_content_length > _IN_MEMORY_BYTES:
-            return TemporaryFile("rb+")
+            self._spool = self._spool or Spool()
+            return cast("IO[bytes]", self._spool.part())
         return BytesIO()
+
+    def close(self) -> None:
+        """Give back what the files lie in."""
+        super().close()
+        if self._spool is not None:
+            self._spool.close()
 
 
 @dataclass(frozen=True)
