@@ -36,15 +36,23 @@ def is_loopback(host: str) -> bool:
 
 
 def client_of(address: str) -> str:
-    """Return what is counted as one client: an IPv4 address, an IPv6 network.
+    """Return what is counted as one client: an IPv4 address, an IPv6 network; all that is no address is one.
 
-    >>> client_of("2001:db8:1:2:3:4:5:6")
-    '2001:db8:1:2::/64'
+    A port, which some proxies add, is no part of it: a client has a new one for each connection.
+
+    >>> client_of("2001:db8:1:2:3:4:5:6"), client_of("[2001:db8:1:2::7]:443"), client_of("192.0.2.1:50000")
+    ('2001:db8:1:2::/64', '2001:db8:1:2::/64', '192.0.2.1')
     """
-    found = _parse(address)
+    found = _parse(_without_port(address))
     if isinstance(found, IPv6Address):
         return str(ip_network((found, _IPV6_BITS_OF_A_CLIENT), strict=False))
-    return address if found is None else str(found)
+    return "unknown" if found is None else str(found)
+
+
+def _without_port(address: str) -> str:
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address
 
 
 def _parse(address: str) -> IPv4Address | IPv6Address | None:

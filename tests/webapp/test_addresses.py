@@ -54,4 +54,12 @@ def test_an_ipv6_client_is_its_network() -> None:
     assert client_of("2001:db8:0:1::5") == client_of("2001:db8:0:1:ffff::") == "2001:db8:0:1::/64"
     assert client_of("2001:db8:0:2::5") != client_of("2001:db8:0:1::5")
     assert client_of("192.0.2.7") == client_of("::ffff:192.0.2.7") == "192.0.2.7"
-    assert client_of("what") == "what"
+
+
+@pytest.mark.parametrize("address", ["192.0.2.7:50000", "192.0.2.7:1", "[::ffff:192.0.2.7]:443", "192.0.2.7"])
+def test_a_client_is_the_same_from_each_of_its_ports(address: str) -> None:
+    assert client_of(address) == "192.0.2.7"
+
+
+def test_all_that_is_no_address_is_one_client() -> None:
+    assert client_of("what") == client_of("_hidden:1") == client_of("") == "unknown"

@@ -83,6 +83,8 @@ class FileCounters(Storage):
     def _open(self) -> Iterator[sqlite3.Connection]:
         """Give the file, each statement a transaction of its own."""
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # SQLite would let everybody on the machine read it.
+        self._path.touch(mode=0o600)
         with contextlib.closing(sqlite3.connect(self._path, timeout=_WAITS_AT_MOST_S, isolation_level=None)) as file:
             # What is lost when the machine loses power is who asked how often in the last minute.
             file.execute("PRAGMA synchronous = OFF")

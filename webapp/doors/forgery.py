@@ -73,4 +73,12 @@ def _comes_from_elsewhere() -> bool:
         return site not in ("same-origin", "none")
     origin = request.headers.get("Origin")
     # "null" is what a page without a site of its own sends. By host alone: a proxy may not say that it speaks https.
-    return origin is not None and urlsplit(origin).netloc != request.host
+    return origin is not None and _host_of(origin) != request.host
+
+
+def _host_of(origin: str) -> str | None:
+    """Return the host of an origin, with its port; None of what is no origin, which no browser sends."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import stat
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,11 @@ def test_each_key_is_counted_apart(counters: FileCounters) -> None:
         5,
     ]
     assert (counters.get("a"), counters.get("b"), counters.get("c")) == (5, 1, 0)
+
+
+def test_the_file_is_the_servers_own(counters: FileCounters, tmp_path: Path) -> None:
+    counters.incr("a", 60)
+    assert stat.S_IMODE((tmp_path / "new" / "rates.sqlite3").stat().st_mode) == 0o600
 
 
 def test_a_count_begins_anew_after_its_time(counters: FileCounters, clock: list[float]) -> None:

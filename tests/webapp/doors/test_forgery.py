@@ -109,5 +109,12 @@ def test_predict_takes_nothing_that_a_browser_sends_for_another_site(client: Fla
     assert post_file(client, "/predict", phantom).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/predict", "/upload", "/sign-in"])
+def test_an_origin_that_is_no_address_is_refused(client: FlaskClient, path: str) -> None:
+    response = client.post(path, headers={"Origin": "http://["})
+    assert response.status_code == 403
+    assert "page of another site" in response.get_json()["detail"]
+
+
 def test_looking_needs_no_token_wherever_the_link_was(client: FlaskClient) -> None:
     assert client.get("/", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
