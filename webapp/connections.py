@@ -69,7 +69,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # It states no types.
         for conn in [conn for conn, (until, _) in self._heads.items() if until <= now]:
             self._forget(conn)
             self.nr_conns -= 1
-            conn.close()
+            self._end(conn.sock)
         for client in [client for client, (until, _) in self._ending.items() if until <= now]:
             self._close(client)
 
@@ -83,7 +83,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # It states no types.
         elif heard > LARGEST_HEAD_BYTES:
             self._forget(conn)
             self.nr_conns -= 1
-            conn.close()
+            self._end(conn.sock)
         else:
             _wake_beyond(client, heard)
             self._heads[conn] = (until, heard)
