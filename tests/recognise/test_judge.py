@@ -107,4 +107,4 @@ def test_a_damaged_head_is_told(tmp_path: Path) -> None:
 def test_a_picture_in_colour_is_refused(share: float, refused: bool, recogniser: Recogniser) -> None:
     answer = recogniser.recognise(CtSlice(draw_phantom(EXAMPLES["one"]), (0.0, 255.0), colour_share=share))
     assert answer.refused is refused
-    assert (f"{100 * share:.0f} % of the picture are coloured" in answer.sentence) is refused
+    assert (f"{100 * share:.0f} % of the picture is in colour" in answer.sentence) is refused

@@ -60,7 +60,7 @@ def test_predict_reads_it_by_force_and_keeps_the_warning(client: FlaskClient, co
     assert answer["recognition"]["refused"] is True
     assert answer["recognition"]["kind"] == "colour picture"
     assert answer["notes"][0] == answer["recognition"]["sentence"]
-    assert "25 % of the picture are coloured" in answer["notes"][0]
+    assert "25 % of the picture is in colour" in answer["notes"][0]
 
 
 def test_a_chest_ct_is_read_without_a_word(client: FlaskClient, phantom: bytes) -> None:
@@ -80,13 +80,13 @@ def test_the_page_shows_the_reason_and_one_click_further_the_result(client: Flas
     address = upload(client, coloured)
     page = client.get(address, headers=BROWSER).get_data(as_text=True)
     assert REFUSED in page
-    assert "25 % of the picture are coloured" in page
+    assert "25 % of the picture is in colour" in page
     assert "Lesion area" not in page
     assert f'href="{address}?force=1"' in page
     assert client.get(f"{address}/original.png").status_code == 200
     forced = client.get(f"{address}?force=1", headers=BROWSER).get_data(as_text=True)
     assert "Lesion area" in forced
-    assert "25 % of the picture are coloured" in forced
+    assert "25 % of the picture is in colour" in forced
 
 
 def volume_of(image: np.ndarray, slices: int = 3) -> bytes:
