@@ -129,9 +129,7 @@ class Reader:
         InputError : also where reading it takes too long, or ends the process. Busy : no process can be started.
         """
         question = {"ask": "picture", "bytes": len(data)}
-        with self._lock:
-            self._next_file(None)
-            return self._ask(question, answers.as_slice, self._limits.open_s, data)
+        return self._begin(None, question, answers.as_slice, data)
 
     def open_study(self, sources: Sequence[SourceFile], folder: Path, *, as_picture: bool = False) -> Study:
         """Read an upload; see `model.decode.study.open_study`. The slices of a volume are read by this reader too.
@@ -144,9 +142,7 @@ class Reader:
 
     def open(self, upload: _Upload, question: Message, take: Take[T]) -> T:
         """Ask what an upload holds, from now on the open one."""
-        with self._lock:
-            self._next_file(upload)
-            return self._ask(question, take, self._limits.open_s)
+        return self._begin(upload, question, take)
 
     def has_open(self, upload: _Upload) -> bool:
         """Whether questions about slices are understood as those of an upload."""
@@ -158,6 +154,19 @@ class Reader:
             if not self.has_open(upload):
                 raise _ended()
             return self._ask(question, take, self._limits.slice_s)
+
+    def _begin(self, upload: _Upload | None, question: Message, take: Take[T], data: bytes = b"") -> T:
+        """Ask the first question about a file, which a process that is gone by then has not seen: another gets it."""
+        with self._lock:
+            for _ in range(2):
+                self._next_file(upload)
+                try:
+                    return self._ask(question, take, self._limits.open_s, data)
+                except DamagedImage as exc:
+                    # It takes the whole file before it looks at any of it.
+                    if not isinstance(exc.__cause__, BrokenPipeError):
+                        raise
+            raise _not_started()
 
     def _next_file(self, upload: _Upload | None) -> None:
         if self._files >= MAX_FILES:

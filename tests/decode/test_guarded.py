@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,14 +18,14 @@ import pytest
 from PIL import Image
 
 from model.decode import guarded
-from model.decode.answers import Message
+from model.decode.answers import Message, parse
 from model.decode.ct import CtSlice
 from model.decode.guarded import SLICE, VOLUME, Reader
 from model.decode.nifti import NiftiGrid
 from model.decode.picture import decode_picture
 from model.decode.repeated import DicomGrid
 from model.decode.study import VolumeStudy, open_study
-from model.errors import DamagedImage, EmptyFile, MissingFile, NotAnImage, NotCt, StorageError, TooLarge
+from model.errors import Busy, DamagedImage, EmptyFile, MissingFile, NotAnImage, NotCt, StorageError, TooLarge
 from model.phantom import phantom_png
 from tests.phantoms import (
     NATIVE,
@@ -194,18 +194,47 @@ def test_a_file_that_takes_too_long_is_too_large() -> None:
 
 
 def test_a_process_that_is_killed_over_a_file_costs_that_file(own: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    exchange = guarded._exchange
-
-    def kill_and_exchange(process: subprocess.Popen[bytes], question: bytes) -> Message:
+    def take_and_die(process: subprocess.Popen[bytes], question: bytes) -> Message:
         process.kill()
         process.wait()
-        return exchange(process, question)
+        return parse(guarded._pipes(process)[1].readline())
 
     with monkeypatch.context() as patch:
-        patch.setattr(guarded, "_exchange", kill_and_exchange)
+        patch.setattr(guarded, "_exchange", take_and_die)
         with pytest.raises(DamagedImage, match="ended the process that read it"):
             own.decode_picture(PNG)
     assert own.decode_picture(PNG).shape == (512, 512)
+
+
+def gone_before(times: int) -> Callable[[subprocess.Popen[bytes], bytes], Message]:
+    """Return an exchange before which the process is killed, so many times."""
+    exchange, left = guarded._exchange, [True] * times
+
+    def kill_and_exchange(process: subprocess.Popen[bytes], question: bytes) -> Message:
+        if left:
+            left.pop()
+            process.kill()
+            process.wait()
+        return exchange(process, question)
+
+    return kill_and_exchange
+
+
+def test_a_file_that_a_killed_process_never_saw_is_read_by_another(
+    own: Reader, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(guarded, "_exchange", gone_before(1))
+    assert own.decode_picture(PNG).shape == (512, 512)
+    monkeypatch.setattr(guarded, "_exchange", gone_before(1))
+    study = own.open_study(sources(tmp_path / "upload", *series_bytes(range(3))), tmp_path / "unpacked")
+    assert isinstance(study, VolumeStudy)
+    np.testing.assert_array_equal(study.volume.read(1).pixels, phantom()[1])
+
+
+def test_where_no_process_lives_the_file_is_not_blamed(own: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guarded, "_exchange", gone_before(2))
+    with pytest.raises(Busy, match="cannot read files now"):
+        own.decode_picture(PNG)
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS does not hold a process to the limit of its address space")
