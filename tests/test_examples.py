@@ -8,7 +8,10 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import nibabel
@@ -16,17 +19,36 @@ import playwright
 import pytest
 from PIL import Image
 
-from tests.test_server import Server, start, stop
+from tests.test_server import start, stop
 from tests.webapp.scans import nifti
 from webapp.docs import EXAMPLES
+from webapp.keys import add_key
 
 FOLDER = Path(__file__).parents[1] / "docs" / "examples"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = start(tmp_path_factory.mktemp("examples"), WEB_CONCURRENCY="1")
-    yield server
+@dataclass(frozen=True)
+class Asked:
+    """A server, and the key that it asks for; empty where it asks for none."""
+
+    port: int
+    key: str = ""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return what examples are told of it."""
+        told = {"SERVER": f"http://127.0.0.1:{self.port}"} | ({"GROUNDGLASS_KEY": self.key} if self.key else {})
+        return {name: text for name, text in os.environ.items() if name != "GROUNDGLASS_KEY"} | told
+
+
+@pytest.fixture(scope="module", params=["open", "with keys"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
+    folder, key, settings = tmp_path_factory.mktemp("examples"), "", {"WEB_CONCURRENCY": "1"}
+    if request.param == "with keys":
+        key = add_key(folder / "keys", "anna")
+        settings["GROUNDGLASS_API_KEYS_FILE"] = str(folder / "keys")
+    server = start(folder, **settings)
+    yield Asked(server.port, key)
     stop(server)
 
 
@@ -38,10 +60,9 @@ def scans(tmp_path: Path, phantom: bytes) -> Path:
     return tmp_path
 
 
-def run(server: Server, folder: Path, *command: str) -> str:
+def run(server: Asked, folder: Path, *command: str) -> str:
     """Run an example where the scans are; return what it prints."""
-    environment = os.environ | {"SERVER": f"http://127.0.0.1:{server.port}"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=folder, env=server.environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -68,37 +89,58 @@ def test_the_readme_shows_them() -> None:
             assert line in readme
 
 
-def test_a_slice_with_curl(server: Server, scans: Path) -> None:
+def test_a_slice_with_curl(server: Asked, scans: Path) -> None:
     run(server, scans, "bash", "-e", str(FOLDER / "slice.sh"))
     assert shape(scans / "overlay.png") == ("RGB", (512, 512))
     assert shape(scans / "mask.png") == ("L", (512, 512))
     assert json.loads((scans / "answer.json").read_text())["measurements"]["lesion_count"] > 0
 
 
-def test_a_volume_with_curl(server: Server, scans: Path) -> None:
+def test_a_volume_with_curl(server: Asked, scans: Path) -> None:
     run(server, scans, "bash", "-e", str(FOLDER / "volume.sh"))
     mask = nibabel.Nifti1Image.from_bytes(gzip.decompress((scans / "mask.nii.gz").read_bytes()))
     assert mask.shape == (128, 128, 2)
     assert json.loads((scans / "job.json").read_text())["state"] in ("queued", "working", "done")
 
 
-def test_a_volume_in_python(server: Server, scans: Path) -> None:
+class Unwaiting(BaseHTTPRequestHandler):
+    """A server where nobody may wait."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(202)
+        self.end_headers()
+        self.wfile.write(b'{"state": "queued"}')
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+def test_a_volume_that_was_not_waited_for_is_no_mask(scans: Path) -> None:
+    with HTTPServer(("127.0.0.1", 0), Unwaiting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        run(Asked(server.server_port), scans, "bash", "-e", str(FOLDER / "volume.sh"))
+        server.shutdown()
+    assert not (scans / "mask.nii.gz").exists()
+    assert json.loads((scans / "job.json").read_text()) == {"state": "queued"}
+
+
+def test_a_volume_in_python(server: Asked, scans: Path) -> None:
     told = run(server, scans, sys.executable, str(FOLDER / "client.py"))
     assert "% of the lung, severity" in told
     mask = nibabel.Nifti1Image.from_bytes(gzip.decompress((scans / "mask.nii.gz").read_bytes()))
     assert mask.get_fdata().max() == 1
 
 
-def test_python_says_what_is_wrong(server: Server, scans: Path) -> None:
+def test_python_says_what_is_wrong(server: Asked, scans: Path) -> None:
     (scans / "scan.nii.gz").write_bytes(b"Dear radiologist,")
-    environment = os.environ | {"SERVER": f"http://127.0.0.1:{server.port}"}
     command = [sys.executable, str(FOLDER / "client.py")]
-    done = subprocess.run(command, cwd=scans, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=scans, env=server.environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "not a picture that can be read" in done.stderr
 
 
-def test_a_slice_in_javascript(server: Server, scans: Path) -> None:
+def test_a_slice_in_javascript(server: Asked, scans: Path) -> None:
     told = run(server, scans, node(), str(FOLDER / "slice.mjs"))
     assert told.split()[1] == "lesions,"
     assert shape(scans / "mask.png") == ("L", (512, 512))

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, current_app, jsonify, render_template
+from flask import Blueprint, Response, current_app, jsonify, render_template, request
 
 from webapp.errors import STATUS
 from webapp.openapi import build_document
@@ -24,6 +24,8 @@ EXAMPLES = {
     "slice.mjs": "A slice, in JavaScript",
 }
 """The examples in docs/examples, which the tests run, and their headings."""
+
+_SERVER = "http://127.0.0.1:8000"
 
 _FOLDER = Path(__file__).parents[1] / "docs" / "examples"
 
@@ -45,7 +47,7 @@ def page() -> str:
         operations=list(_operations(described)),
         models=[_model(name, schema) for name, schema in described["components"]["schemas"].items()],
         problems=problems(),
-        examples=[(title, _example(name)) for name, title in EXAMPLES.items()],
+        examples=[(title, _here(_example(name))) for name, title in EXAMPLES.items()],
     )
 
 
@@ -58,6 +60,11 @@ def problems() -> list[Problem]:
 @lru_cache(maxsize=len(EXAMPLES))
 def _example(name: str) -> str:
     return (_FOLDER / name).read_text(encoding="utf-8").strip()
+
+
+def _here(example: str) -> str:
+    """Return an example that asks this server."""
+    return example.replace(_SERVER, request.host_url.rstrip("/"))
 
 
 def _operations(described: Json) -> Iterator[Json]:

@@ -13,6 +13,7 @@ from werkzeug.routing import Rule
 
 from model.export.names import NOTICE
 from webapp.answers import Health, Job, ProblemDetails, Ready, SliceAnswer
+from webapp.doors.access import OPEN
 from webapp.operations import BINARY, OPERATIONS, REF, TAGS, Json, Operation
 from webapp.options import PredictOptions
 from webapp.problems import MEDIA_TYPE
@@ -40,9 +41,18 @@ _HEADER: Json = {
 }
 
 
+_KEY = "key"
+_KEYS: Json = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "a key, which whoever runs the server gives you; passed over where the server asks for none",
+}
+
+
 def build_document(app: Flask, settings: Settings) -> Json:
     """Return the OpenAPI document of an app."""
-    spec = APISpec("Groundglass", VERSION, OPENAPI_VERSION, info=_INFO)
+    spec = APISpec("Groundglass", VERSION, OPENAPI_VERSION, info=_INFO, security=_security(settings))
+    spec.components.security_scheme(_KEY, _KEYS)
     for name, description in TAGS.items():
         spec.tag({"name": name, "description": description})
     options = options_of(settings)
@@ -55,6 +65,13 @@ def build_document(app: Flask, settings: Settings) -> Json:
         rule = _rule_of(app, endpoint)
         spec.path(_path_of(rule), operations={_method_of(rule): _describe(app, endpoint, operation, options)})
     return spec.to_dict()
+
+
+def _security(settings: Settings) -> list[Json]:
+    """Return what shows who asks, one of which is enough; a proxy that asks does so on its own account."""
+    if settings.api_keys_file is None:
+        return [{}, {_KEY: []}]
+    return [{_KEY: []}, {}] if settings.user_header else [{_KEY: []}]
 
 
 def options_of(settings: Settings) -> dict[str, Json]:
@@ -119,6 +136,8 @@ def _describe(app: Flask, endpoint: str, operation: Operation, options: dict[str
         "parameters": parameters,
         "responses": told | {str(status.value): _name_of(status) for status in operation.problems},
     }
+    if endpoint in OPEN:
+        description["security"] = []
     if operation.takes_upload:
         parameters.extend({"name": name, "in": "query", "schema": schema} for name, schema in options.items())
         form = {"multipart/form-data": {"schema": {"$ref": REF.format(model="Upload")}}}

@@ -74,4 +74,6 @@ class PredictOptions(ReadingOptions):
         default="overlay",
         description="what is answered; where it is not given, the Accept header decides between overlay and json",
     )
-    wait: bool = _switch("lets the answer wait until a volume is read")
+    wait: bool = _switch(
+        "lets the answer wait until a volume is read; it is 202 all the same where too many wait, or it takes too long"
+    )

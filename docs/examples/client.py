@@ -7,6 +7,10 @@ import requests
 
 SERVER = os.environ.get("SERVER", "http://127.0.0.1:8000")
 
+client = requests.Session()
+if key := os.environ.get("GROUNDGLASS_KEY"):
+    client.headers["Authorization"] = f"Bearer {key}"
+
 
 def checked(answer):
     """Return an answer; raise the server's own sentence where something is wrong."""
@@ -17,10 +21,10 @@ def checked(answer):
 
 
 with open("scan.nii.gz", "rb") as file:
-    sent = checked(requests.post(f"{SERVER}/predict", files={"file": file}))
+    sent = checked(client.post(f"{SERVER}/predict", files={"file": file}))
 
 address = SERVER + sent.headers["Location"]
-while (job := checked(requests.get(address)).json())["state"] in ("queued", "working"):
+while (job := checked(client.get(address)).json())["state"] in ("queued", "working"):
     print(f"{job['slices_done']} of {job['slices'] or '?'} slices")
     time.sleep(1)
 if job["state"] == "failed":
@@ -29,4 +33,4 @@ if job["state"] == "failed":
 volume = job["measurements"]["volume"]
 print(f"{volume['lesion_percent_of_lung']} % of the lung, severity {volume['severity_grade']}")
 with open("mask.nii.gz", "wb") as file:
-    file.write(checked(requests.get(SERVER + job["files"]["mask.nii.gz"])).content)
+    file.write(checked(client.get(SERVER + job["files"]["mask.nii.gz"])).content)

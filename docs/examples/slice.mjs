@@ -3,11 +3,13 @@ import { openAsBlob } from "node:fs";
 import { writeFile } from "node:fs/promises";
 
 const server = process.env.SERVER ?? "http://127.0.0.1:8000";
+const key = process.env.GROUNDGLASS_KEY;
+const headers = key ? { Authorization: `Bearer ${key}` } : {};
 
 const form = new FormData();
 form.append("file", await openAsBlob("slice.png"), "slice.png");
 form.append("output", "json");
-const response = await fetch(`${server}/predict`, { method: "POST", body: form });
+const response = await fetch(`${server}/predict`, { method: "POST", headers, body: form });
 const answer = await response.json();
 if (!response.ok) throw new Error(answer.detail);
 

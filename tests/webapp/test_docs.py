@@ -21,6 +21,16 @@ def test_the_page_shows_each_operation_option_and_example(client: FlaskClient) -
     assert "<script" not in page
 
 
+def test_the_examples_ask_the_server_that_shows_them(client: FlaskClient) -> None:
+    page = client.get("/docs", base_url="https://ct.example.org").text
+    assert "SERVER=${SERVER:-https://ct.example.org}" in page
+    assert "127.0.0.1" not in page
+
+
+def test_it_tells_how_a_key_is_sent(client: FlaskClient) -> None:
+    assert "Authorization: Bearer KEY" in client.get("/docs").text
+
+
 def test_it_explains_each_problem_once(client: FlaskClient) -> None:
     page = client.get("/docs").text
     kinds = [problem.kind for problem in problems()]

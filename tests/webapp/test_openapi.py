@@ -12,6 +12,7 @@ from tests.webapp.forms import post_file
 from tests.webapp.scans import nifti, zipped
 from tests.webapp.schemas import complaints, document_of
 from tests.webapp.test_volumes import queue_of
+from webapp.keys import add_key
 from webapp.operations import OPERATIONS
 from webapp.options import PredictOptions
 
@@ -38,6 +39,18 @@ def test_options_are_in_the_address_or_in_the_form(client: FlaskClient) -> None:
 def test_it_tells_the_defaults_of_this_server() -> None:
     document = document_of(create_app({"threshold": 0.3}).test_client())
     assert document["components"]["schemas"]["Upload"]["properties"]["threshold"]["default"] == 0.3
+
+
+def test_it_tells_where_a_key_is_asked_for(client: FlaskClient, tmp_path: Path) -> None:
+    add_key(tmp_path / "keys", "anna")
+    shut = document_of(create_app({"api_keys_file": tmp_path / "keys"}).test_client())
+    validate(shut)
+    assert shut["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    assert shut["security"] == [{"key": []}]
+    assert "security" not in shut["paths"]["/predict"]["post"]
+    assert shut["paths"]["/healthz"]["get"]["security"] == []
+    # A server that does not ask takes requests with a key, too.
+    assert {} in document_of(client)["security"]
 
 
 def test_a_slice_answers_as_described(client: FlaskClient, phantom: bytes) -> None:
