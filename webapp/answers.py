@@ -115,6 +115,15 @@ class PictureLeft(BaseModel):
     sentence: str = Field(description="why")
 
 
+class Problem(BaseModel):
+    """What went wrong, by kind."""
+
+    type: str = Field(description="address of the section of the API's page that explains problems of this kind")
+    title: str = Field(description="the kind of problem")
+    status: int = Field(ge=400, le=599)
+    detail: str = Field(description="what is wrong and what to do, in a sentence or two")
+
+
 class Job(BaseModel):
     """Where a job stands; from "measurements" on once it is done.
 
@@ -130,6 +139,7 @@ class Job(BaseModel):
     progress: str | None = Field(description="how far it is, in a sentence; null once it has ended")
     page: str = Field(description="address of the result's page")
     sentence: str | None = Field(description="why it failed; null unless it did")
+    problem: Problem | None = Field(description="what it failed with, and the status of its page; null unless it did")
     measurements: VolumeMeasurements | Findings | None = None
     files: dict[str, str] | None = Field(default=None, description="addresses of the result's files by name")
     model: Model | None = None
@@ -156,13 +166,9 @@ class Ready(BaseModel):
     model: Model
 
 
-class ProblemDetails(BaseModel):
+class ProblemDetails(Problem):
     """What went wrong (RFC 9457)."""
 
-    type: str = Field(description="address of the section of the API's page that explains problems of this kind")
-    title: str = Field(description="the kind of problem")
-    status: int = Field(ge=400, le=599)
-    detail: str = Field(description="what is wrong and what to do, in a sentence or two")
     instance: str = Field(
         description="urn:uuid: and the request's id, which the header X-Request-ID and the server's log have too"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from http import HTTPStatus
+from typing import Any
 
 from flask import Flask, Response, g, jsonify, make_response, render_template, request, url_for
 from gunicorn.http.errors import ParseException
@@ -148,18 +149,26 @@ def _answer(problem: Problem, sentence: str, *, retry_after_s: int | None = None
         page = render_template("error.html", status=status, sentence=sentence, retry_after_s=retry_after_s)
         response = make_response(page, status)
     else:
-        response = jsonify(
-            type=url_for("docs.page", _anchor=f"problem-{problem.kind}"),
-            title=problem.title,
-            status=int(status),
-            detail=sentence,
-            instance=f"urn:uuid:{request_id()}",
-        )
+        response = jsonify(_as_json(problem, sentence) | {"instance": f"urn:uuid:{request_id()}"})
         response.status_code = int(status)
         response.content_type = MEDIA_TYPE
     if retry_after_s is not None:
         response.headers["Retry-After"] = str(retry_after_s)
     return response
+
+
+def problem_of(error: errors.GroundglassError) -> dict[str, Any]:
+    """Return the problem of an error that no request met itself: that of a job which failed."""
+    return _as_json(of_error(type(error), STATUS[type(error)]), _sentence(error))
+
+
+def _as_json(problem: Problem, sentence: str) -> dict[str, Any]:
+    return {
+        "type": url_for("docs.page", _anchor=f"problem-{problem.kind}"),
+        "title": problem.title,
+        "status": int(problem.status),
+        "detail": sentence,
+    }
 
 
 def wants_page() -> bool:

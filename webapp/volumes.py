@@ -16,6 +16,7 @@ from model.volume.files import SliceFiles
 from model.warning import warned
 from webapp import words
 from webapp.drawing import current_drawing
+from webapp.errors import problem_of
 from webapp.explainable import why_not
 from webapp.jobs import FILES, SLICES
 from webapp.levels import at_level
@@ -23,7 +24,7 @@ from webapp.queueing import current_queue
 from webapp.requests import read_number
 from webapp.results import PICTURES, current_results
 from webapp.slices import DRAWN, kept_in_volume, recognition_in
-from webapp.status import QUEUED, WORKING, Status
+from webapp.status import FAILED, QUEUED, WORKING, Status
 from webapp.view import read_view, view_of
 
 blueprint = Blueprint("volumes", __name__)
@@ -153,6 +154,7 @@ def describe(result_id: str, status: Status) -> dict[str, Any]:
         "progress": words.progress(status, place) if status.state in (QUEUED, WORKING) else None,
         "page": url_for("pages.result", result_id=result_id),
         "sentence": status.sentence,
+        "problem": problem_of(error_of(status)) if status.state == FAILED else None,
     }
     details = current_results().details(result_id)
     if details is not None and "volume" in details:

@@ -28,7 +28,7 @@ while (job := checked(client.get(address)).json())["state"] in ("queued", "worki
     print(f"{job['slices_done']} of {job['slices'] or '?'} slices")
     time.sleep(1)
 if job["state"] == "failed":
-    raise SystemExit(job["sentence"])
+    raise SystemExit(job["problem"]["detail"])
 
 volume = job["measurements"]["volume"]
 print(f"{volume['lesion_percent_of_lung']} % of the lung, severity {volume['severity_grade']}")

@@ -209,6 +209,12 @@ def test_a_volume_that_cannot_be_read_says_why(app: Flask) -> None:
     assert status is not None
     assert status["state"] == "failed"
     assert "damaged" in status["sentence"]
+    assert status["problem"] == {
+        "type": "/docs#problem-damaged-image",
+        "title": "Damaged image",
+        "status": page.status_code,
+        "detail": status["sentence"],
+    }
 
 
 def test_a_zip_with_one_picture_is_a_picture(app: Flask) -> None:
