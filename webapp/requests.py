@@ -7,7 +7,7 @@ import errno
 import logging
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -16,7 +16,7 @@ from typing import IO, cast
 
 from flask import Request, current_app
 from gunicorn.http.errors import ParseException
-from werkzeug.datastructures import FileStorage
+from werkzeug.datastructures import FileStorage, MultiDict
 
 from model.decode.kinds import DICOM, HEAD_BYTES, PICTURE, UNKNOWN, ZIP, SourceFile, kind_of
 from model.decode.picture import MAX_FILE_MB, several_zips
@@ -229,10 +229,10 @@ def read_form_options(request: Request) -> ReadingOptions:
 
     Raises
     ------
-    InvalidOption : see `webapp.options`; an option has two values.
+    InvalidOption : see `webapp.options`; the address or the form has two values of an option.
     """
-    texts = ((name, text) for name in ReadingOptions.model_fields for text in request.values.getlist(name) if text)
-    return ReadingOptions.model_validate(_with_defaults(_one_each(texts)))
+    given = {name: text for name, text in _given(request).items() if text and name in ReadingOptions.model_fields}
+    return ReadingOptions.model_validate(_with_defaults(given))
 
 
 def read_predict_options(request: Request) -> PredictOptions:
@@ -240,7 +240,7 @@ def read_predict_options(request: Request) -> PredictOptions:
 
     Raises
     ------
-    InvalidOption : see `webapp.options`; an option does not exist, or has two values, in address and form say.
+    InvalidOption : see `webapp.options`; an option does not exist, or the address or the form has two values of it.
     """
     sent = [(name, text) for name, texts in request.values.lists() for text in texts if name != FIELD]
     for name, text in sent:
@@ -248,16 +248,21 @@ def read_predict_options(request: Request) -> PredictOptions:
         PredictOptions.model_validate({name: text})
     best = request.accept_mimetypes.best_match(["image/png", "application/json"], default="image/png")
     by_accept = "json" if best == "application/json" else "overlay"
-    return PredictOptions.model_validate(_with_defaults({"output": by_accept, **_one_each(sent)}))
+    return PredictOptions.model_validate(_with_defaults({"output": by_accept, **_given(request)}))
 
 
-def _one_each(sent: Iterable[tuple[str, str]]) -> dict[str, str]:
+def _given(request: Request) -> dict[str, str]:
+    """Return options by name: those of the address go before those of the form."""
+    return _one_each(request.form) | _one_each(request.args)
+
+
+def _one_each(sent: MultiDict[str, str]) -> dict[str, str]:
     """Return options by name; one that is sent again must say the same, since nobody knows which was meant."""
-    given: dict[str, str] = {}
-    for name, text in sent:
-        if given.setdefault(name, text) != text:
-            raise InvalidOption(f"The option {name} is both {given[name][:20]!r} and {text[:20]!r}. Send one of them.")
-    return given
+    for name, texts in sent.lists():
+        other = next((text for text in texts if text != texts[0]), None)
+        if other is not None and name != FIELD:
+            raise InvalidOption(f"The option {name} is both {texts[0][:20]!r} and {other[:20]!r}. Send one of them.")
+    return {name: text for name, text in sent.items() if name != FIELD}
 
 
 def _with_defaults(given: Mapping[str, str]) -> dict[str, str]:
