@@ -66,8 +66,8 @@ class Recogniser:
 def coloured(share: float) -> Recognition:
     """Refuse a picture of which such a share, 0.0 ... 1.0, is coloured."""
     sentence = (
-        f"This does not look like a chest CT: {100.0 * share:.0f} % of the picture is in colour, as in a photograph, and "
-        "CT is gray."
+        f"This does not look like a chest CT: {100.0 * share:.0f} % of the picture is in colour, as in a photograph, "
+        "and CT is gray."
     )
     return Recognition(COLOURED, True, sentence)
 
