@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import gzip
 import http.client
+import io
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from model.engine import SHIPPED_WEIGHTS
 from tests.test_server import Server, start, stop, wait_for_job
@@ -245,13 +247,21 @@ def waiting_bytes(pid: int) -> int:
     return count[0]
 
 
+def small_picture(phantom: bytes) -> bytes:
+    """Return a slice as PNG that a pipe holds whole."""
+    with Image.open(io.BytesIO(phantom)) as opened, io.BytesIO() as buffer:
+        opened.resize((128, 128)).save(buffer, "PNG")
+        return buffer.getvalue()
+
+
 def test_a_reader_that_dies_over_a_file_costs_that_file(server: Server, phantom: bytes) -> None:
     assert server.post("/predict", phantom)[0] == 200
-    reader = reader_of(server)
+    reader, small = reader_of(server), small_picture(phantom)
     os.kill(reader, signal.SIGSTOP)
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(server.post, "/predict", phantom)
-        wait_until(lambda: waiting_bytes(reader))
+        answer = pool.submit(server.post, "/predict", small)
+        # All of it is in the pipe: of a file that a process has not taken, another is asked.
+        wait_until(lambda: waiting_bytes(reader) >= len(small))
         os.kill(reader, signal.SIGKILL)
         status, _, body = answer.result()
     assert status == 422
