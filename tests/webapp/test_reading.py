@@ -50,11 +50,11 @@ def test_a_file_is_decoded_before_it_takes_a_place(
 def test_a_full_disk_is_not_blamed_on_the_sender(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, address: str, number: int
 ) -> None:
-    def fail(_: str) -> None:
+    def fail(_: str, buffering: int) -> None:
         raise OSError(number, "no more")
 
     monkeypatch.setattr("webapp.requests._IN_MEMORY_BYTES", 0)
-    monkeypatch.setattr("webapp.requests.TemporaryFile", fail)
+    monkeypatch.setattr("webapp.spool.TemporaryFile", fail)
     with caplog.at_level(logging.ERROR):
         answer = post_file(client, address, bytes(2_000))
     assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
