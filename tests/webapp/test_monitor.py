@@ -41,12 +41,10 @@ def lines_of(server: Server) -> list[dict[str, Any]]:
 def test_requests_add_up_over_workers(server: Server) -> None:
     name = 'groundglass_requests_total{endpoint="api.healthz",method="GET",status="200"}'
     before = figures(server)[name]
-    # Which worker takes a connection is the system's choice: one after the other may all go to one.
+    # Which worker takes a connection is the system's choice, and may always be the same.
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: server.ask("GET", "/healthz"), range(80)))
     assert figures(server)[name] == before + 80
-    workers = {line["pid"] for line in lines_of(server) if line.get("endpoint") == "api.healthz"}
-    assert len(workers) == 2
 
 
 def test_addresses_that_do_not_exist_are_one_endpoint(server: Server) -> None:
