@@ -9,28 +9,14 @@ from typing import Any
 
 from flask import Flask
 
-from webapp import (
-    api,
-    docs,
-    drawing,
-    errors,
-    guide,
-    monitor,
-    pace,
-    pages,
-    patience,
-    places,
-    queueing,
-    reading,
-    requests,
-    results,
-    segmenter,
-    viewer,
-    volumes,
-    why,
-)
+from webapp import api, errors, guide, pace, pages, places, results, segmenter, volumes
+from webapp.document import docs
 from webapp.doors import access, install
+from webapp.jobs import queueing
+from webapp.monitoring import monitor
 from webapp.settings import read_settings
+from webapp.uploads import patience, reading, requests
+from webapp.viewing import drawing, viewer, why
 
 
 def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:

@@ -12,11 +12,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from webapp import logs
 from webapp.doors.secret import secret_key
 from webapp.exposure import warning
 from webapp.files import allow_open_files
 from webapp.keys import read_keys
+from webapp.monitoring import logs
 from webapp.results import ResultStore
 from webapp.settings import counters_file, read_settings, read_workers
 
@@ -42,10 +42,10 @@ except ValueError as exc:
 # Threads let downloads and pages through while others of the worker wait for the network (webapp.places says how many
 # may), for a volume, or for a slow client.
 # gunicorn's own, but for the beginning and the end of a connection, which take none of them.
-worker_class = "webapp.connections.Worker"
+worker_class = "webapp.uploads.connections.Worker"
 threads = 16
 # A worker that shows no sign of life for so long is replaced. Slow clients are not cut off by this, but by the sockets'
-# own limit below, and uploads by webapp.patience.
+# own limit below, and uploads by webapp.uploads.patience.
 timeout = 60
 # Each connection is an open file, and each upload on its way another.
 worker_connections = min(1000, allow_open_files() // 2)
@@ -58,14 +58,14 @@ preload_app = False
 control_socket_disable = True
 # Who is believed about the client's address and https is a setting of the app's own: see webapp.doors.proxies.
 forwarded_allow_ips = ""
-# No access log: it would keep the addresses of all clients. The app itself logs each request, see webapp.monitor.
+# No access log: it would keep the addresses of all clients. The app logs each request, see webapp.monitoring.monitor.
 accesslog = None
 errorlog = "-"
 logconfig_dict = logs.settings()
 logs.take_over()
 
-# Here the workers keep their figures, which any of them adds up; see webapp.metrics. A file each, whatever its process
-# was, so that they must go when the server starts anew.
+# Here the workers keep their figures, which any of them adds up; see webapp.monitoring.metrics. A file each, whatever
+# its process was, so that they must go when the server starts anew.
 if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="groundglass-metrics-")
 figures = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
@@ -130,7 +130,7 @@ def _queue_of(worker: Any) -> Any:
     app = getattr(worker, "wsgi", None)
     if app is None:
         return None
-    from webapp.queueing import EXTENSION  # The worker has it; gunicorn's own process would be twice as large.
+    from webapp.jobs.queueing import EXTENSION  # The worker has it; gunicorn's own process would be twice as large.
 
     return app.extensions[EXTENSION]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from app import create_app
-from webapp.queueing import EXTENSION as JOBS
-from webapp.queueing import start_working
-from webapp.reading import EXTENSION as READERS
+from webapp.jobs.queueing import EXTENSION as JOBS
+from webapp.jobs.queueing import start_working
 from webapp.results import EXTENSION as RESULTS
 from webapp.results import start_sweeping
 from webapp.segmenter import EXTENSION as SEGMENTER
+from webapp.uploads.reading import EXTENSION as READERS
 
 app = create_app()
 app.extensions[READERS].warm_up()

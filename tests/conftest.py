@@ -11,8 +11,8 @@ from flask.testing import FlaskClient
 from app import create_app
 from model.engine import Engine, load_engine
 from model.phantom import phantom_png
-from webapp.reading import EXTENSION as READERS
-from webapp.reading import Readers
+from webapp.uploads.reading import EXTENSION as READERS
+from webapp.uploads.reading import Readers
 
 
 @pytest.fixture(scope="session")

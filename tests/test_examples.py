@@ -21,7 +21,7 @@ from PIL import Image
 
 from tests.test_server import start, stop
 from tests.webapp.scans import nifti
-from webapp.docs import EXAMPLES
+from webapp.document.docs import EXAMPLES
 from webapp.keys import add_key
 
 FOLDER = Path(__file__).parents[1] / "docs" / "examples"

@@ -16,19 +16,20 @@ from model.errors import StorageError
 from model.export.names import MASK, MONTAGE, PROBABILITY
 from model.overlay import PICTURES, render_pictures
 from model.segment import Segmentation
-from webapp.jobs import Order
-from webapp.metrics import ENCODE, timed
+from webapp.as_json import describe, error_of, slice_answer
+from webapp.jobs.queueing import current_queue
+from webapp.jobs.status import DONE, FAILED, Status
+from webapp.jobs.store import Order
+from webapp.jobs.work import read_slice, slice_details
+from webapp.monitoring.metrics import ENCODE, timed
 from webapp.places import current_places
-from webapp.queueing import current_queue
-from webapp.reading import read_dicom_file, read_picture
-from webapp.requests import Upload, order_of, read_predict_options, read_upload
 from webapp.results import current_results
 from webapp.segmenter import current_networks
-from webapp.slices import DRAWN, drawn_alone
-from webapp.status import DONE, FAILED, Status
-from webapp.view import read_view
-from webapp.volumes import describe, error_of, file, slice_answer
-from webapp.work import read_slice, slice_details
+from webapp.uploads.reading import read_dicom_file, read_picture
+from webapp.uploads.requests import Upload, order_of, read_predict_options, read_upload
+from webapp.viewing.slices import DRAWN, drawn_alone
+from webapp.viewing.view import read_view
+from webapp.volumes import file
 
 blueprint = Blueprint("api", __name__)
 

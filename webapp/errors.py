@@ -12,12 +12,12 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from model import errors
-from webapp.metrics import count_error, count_status
-from webapp.monitor import request_id
-from webapp.patience import hurry
+from webapp.monitoring.metrics import count_error, count_status
+from webapp.monitoring.monitor import request_id
 from webapp.problems import MEDIA_TYPE, Problem, of_error, of_status
-from webapp.refusal import Refused
-from webapp.requests import current_settings
+from webapp.turned_away import TurnedAway
+from webapp.uploads.patience import hurry
+from webapp.uploads.requests import current_settings
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ _SENTENCES = {
 def init_app(app: Flask) -> None:
     """Register the handlers."""
     app.register_error_handler(errors.GroundglassError, _handle_ours)
-    app.register_error_handler(Refused, _handle_refused)
+    app.register_error_handler(TurnedAway, _handle_turned_away)
     app.register_error_handler(RequestEntityTooLarge, _handle_too_large)
     app.register_error_handler(HTTPException, _handle_http)
     app.register_error_handler(Exception, _handle_unexpected)
@@ -82,7 +82,7 @@ def _sentence(error: errors.GroundglassError) -> str:
     return f"{error}{forced}"
 
 
-def _handle_refused(error: Refused) -> Response:
+def _handle_turned_away(error: TurnedAway) -> Response:
     """Say why; the upload is refused before it is read, see `_DRAINED_BYTES`."""
     # Who comes too often is not listened to for long.
     _drain(_CHUNK_BYTES if error.status == HTTPStatus.TOO_MANY_REQUESTS else _DRAINED_BYTES)

@@ -10,7 +10,7 @@ from flask import Blueprint, render_template
 from model.decode.picture import FORMATS, MAX_FILE_MB, MAX_MEGAPIXELS, MIN_SIDE_PX
 from model.engine import read_card
 from model.errors import WeightsError
-from webapp.requests import MAX_PICTURES, current_settings
+from webapp.uploads.requests import MAX_PICTURES, current_settings
 
 blueprint = Blueprint("guide", __name__)
 

@@ -14,21 +14,22 @@ from model.errors import InvalidOption
 from model.export.names import NOTICE
 from model.phantom import phantom_png
 from webapp import words
+from webapp.as_json import error_of
 from webapp.errors import wants_page
-from webapp.jobs import Order
+from webapp.jobs.queueing import current_queue
+from webapp.jobs.status import FAILED
+from webapp.jobs.store import Order
+from webapp.jobs.work import picture_result, read_slice
 from webapp.pace import current_pace
 from webapp.places import current_places
-from webapp.queueing import current_queue
-from webapp.reading import read_picture
-from webapp.requests import MAX_PICTURES, Upload, current_settings, order_of, read_form_options, read_upload
 from webapp.results import current_results
 from webapp.segmenter import current_networks, current_segmenter
-from webapp.slices import DRAWN, drawn_alone
-from webapp.status import FAILED
-from webapp.view import read_view
-from webapp.viewer import slice_page
-from webapp.volumes import error_of, progress_page, volume_page
-from webapp.work import picture_result, read_slice
+from webapp.uploads.reading import read_picture
+from webapp.uploads.requests import MAX_PICTURES, Upload, current_settings, order_of, read_form_options, read_upload
+from webapp.viewing.slices import DRAWN, drawn_alone
+from webapp.viewing.view import read_view
+from webapp.viewing.viewer import slice_page
+from webapp.volumes import progress_page, volume_page
 
 blueprint = Blueprint("pages", __name__)
 

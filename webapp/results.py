@@ -18,8 +18,8 @@ from typing import Any
 from flask import current_app
 
 from model.errors import StorageError
+from webapp.jobs.status import is_waited_for
 from webapp.settings import Settings
-from webapp.status import is_waited_for
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from flask import current_app
 from model.engine import SHIPPED_WEIGHTS, Engine, load_engine
 from model.errors import WeightsError
 from model.recognise.judge import Recogniser, load_recogniser
-from webapp.metrics import TimedEngine
+from webapp.monitoring.metrics import TimedEngine
 from webapp.settings import Settings
 
 log = logging.getLogger(__name__)

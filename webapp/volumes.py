@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, abort, make_response, render_template, request, send_from_directory, url_for
+from flask import Blueprint, Response, abort, make_response, render_template, request, send_from_directory
 
-from model import errors
 from model.export.lines import FOLLOWING
-from model.export.names import NOTICE
 from model.volume.files import SliceFiles
 from model.warning import warned
 from webapp import words
-from webapp.drawing import current_drawing
-from webapp.errors import problem_of
-from webapp.explainable import why_not
-from webapp.jobs import FILES, SLICES
-from webapp.levels import at_level
-from webapp.queueing import current_queue
-from webapp.requests import read_number
+from webapp.as_json import describe
+from webapp.jobs.queueing import current_queue
+from webapp.jobs.status import Status
+from webapp.jobs.store import FILES, MEDIA_TYPES, SLICES
 from webapp.results import PICTURES, current_results
-from webapp.slices import DRAWN, kept_in_volume, recognition_in
-from webapp.status import FAILED, QUEUED, WORKING, Status
-from webapp.view import read_view, view_of
+from webapp.uploads.requests import read_number
+from webapp.viewing.drawing import current_drawing
+from webapp.viewing.explainable import why_not
+from webapp.viewing.levels import at_level
+from webapp.viewing.slices import DRAWN, kept_in_volume, recognition_in, sides_known
+from webapp.viewing.view import read_view, view_of
 
 blueprint = Blueprint("volumes", __name__)
 
 REFRESH_S = 2
-
-MEDIA_TYPES = {
-    ".gz": "application/gzip",
-    ".dcm": "application/dicom",
-    ".pdf": "application/pdf",
-    ".png": "image/png",
-    ".csv": "text/csv",
-    ".json": "application/json",
-}
-"""Of a volume's files. What a system guesses of NIfTI and DICOM differs."""
-
-_MEASURED = ("volume", "slices", "model", "quality", "flip_dice", "recognition", "notes")
 
 
 def progress_page(result_id: str, status: Status) -> Response:
@@ -72,11 +57,6 @@ def volume_page(result_id: str, details: dict[str, Any]) -> Response:
         **shown,
     )
     return make_response(page)
-
-
-def sides_known(details: dict[str, Any]) -> bool:
-    """Whether the patient's right and left are known; where nothing tells, whether the lungs were told apart."""
-    return bool(details.get("sides_known", details["volume"]["right"] is not None))
 
 
 @blueprint.get("/results/<result_id>/slices/<int:number>/<kind>.png")
@@ -126,12 +106,6 @@ def file(result_id: str, name: str) -> Response:
     )
 
 
-def error_of(status: Status) -> errors.GroundglassError:
-    """Return what a failed job failed with."""
-    kind = getattr(errors, status.error or "", errors.StorageError)
-    return kind(status.sentence) if issubclass(kind, errors.GroundglassError) else errors.StorageError(status.sentence)
-
-
 @blueprint.get("/jobs/<result_id>")
 def job(result_id: str) -> Response:
     """Say where a job stands, as JSON; its measurements and files once it is done."""
@@ -139,57 +113,3 @@ def job(result_id: str) -> Response:
     if status is None:
         abort(HTTPStatus.NOT_FOUND)
     return make_response(describe(result_id, status))
-
-
-def describe(result_id: str, status: Status) -> dict[str, Any]:
-    """Return a job as JSON has it."""
-    place = current_queue().store.place(result_id)
-    answer: dict[str, Any] = {
-        "state": status.state,
-        "attempts": status.attempts,
-        "slices_done": status.done,
-        "slices": status.of,
-        "seconds_left": None if status.seconds_left is None else round(status.seconds_left),
-        "place": place,
-        "progress": words.progress(status, place) if status.state in (QUEUED, WORKING) else None,
-        "page": url_for("pages.result", result_id=result_id),
-        "sentence": status.sentence,
-        "problem": problem_of(error_of(status)) if status.state == FAILED else None,
-    }
-    details = current_results().details(result_id)
-    if details is not None and "volume" in details:
-        answer["measurements"] = {name: details[name] for name in _MEASURED}
-        answer["files"] = {name: url_for("volumes.file", result_id=result_id, name=name) for name in details["files"]}
-        answer["notice"] = NOTICE
-    elif details is not None and "pictures" in details:
-        answer["pictures"] = [
-            {
-                "name": picture["name"],
-                "sentence": picture["sentence"],
-                "page": url_for("pages.result", result_id=picture["result_id"]),
-            }
-            for picture in details["pictures"]
-        ]
-        answer |= {"left": details["left"], "notice": NOTICE}
-    elif details is not None:
-        # The files turned out to hold one picture.
-        answer |= slice_answer(details)
-        answer["files"] = {f"{name}.png": url_for("pages.picture", result_id=result_id, name=name) for name in PICTURES}
-    return answer
-
-
-def slice_answer(details: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was found in a slice as JSON has it, without its pictures.
-
-    details : as `webapp.work.slice_details` gives them.
-    """
-    return {
-        "model": details["model"],
-        "threshold": details["measurements"]["threshold"],
-        "quality": details["quality"],
-        "flip_dice": details["flip_dice"],
-        "recognition": details["recognition"],
-        "measurements": details["measurements"],
-        "notes": details["notes"],
-        "notice": NOTICE,
-    }

@@ -12,7 +12,7 @@ from model.export.lines import percent as percent
 from model.export.lines import sides as sides
 from model.export.lines import size as size
 from model.export.pdf import made_on
-from webapp.status import QUEUED, Status
+from webapp.jobs.status import QUEUED, Status
 
 FILE_LABELS = {
     names.REPORT: "Report, PDF",

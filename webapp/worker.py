@@ -15,13 +15,13 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 
-from webapp.attempt import begin
-from webapp.logs import configure
-from webapp.queueing import REDIS_QUEUE
+from webapp.jobs.attempt import begin
+from webapp.jobs.queueing import REDIS_QUEUE
+from webapp.jobs.work import work
+from webapp.monitoring.logs import configure
 from webapp.results import ResultStore
 from webapp.segmenter import Segmenter
 from webapp.settings import Settings, read_settings
-from webapp.work import work
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, FilePayload, Page, expect
 from model.phantom import phantom_png
 from tests.test_server import Server, start, stop
 from tests.webapp.scans import nifti
-from webapp.jobs import Order
+from webapp.jobs.store import Order
 
 HELD_QUEUE = 2
 

@@ -15,7 +15,7 @@ from PIL import Image
 from app import create_app
 from tests.webapp.forms import upload
 from tests.webapp.scans import SIDE, nifti
-from webapp.queueing import EXTENSION
+from webapp.jobs.queueing import EXTENSION
 from webapp.results import ResultStore
 
 Read = tuple[FlaskClient, str]

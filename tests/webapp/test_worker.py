@@ -24,7 +24,7 @@ from app import create_app
 from tests.test_server import free_port
 from tests.webapp.forms import BROWSER, post_file, upload
 from tests.webapp.scans import nifti
-from webapp.queueing import EXTENSION, RedisQueue
+from webapp.jobs.queueing import EXTENSION, RedisQueue
 
 ROOT = Path(__file__).parents[2]
 

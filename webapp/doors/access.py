@@ -37,10 +37,10 @@ from webapp.doors.forgery import PROGRAMS
 from webapp.doors.proxies import USER
 from webapp.errors import wants_page
 from webapp.keys import hash_of, name_of, read_keys
-from webapp.refusal import Refused
-from webapp.requests import current_settings
 from webapp.results import EXTENSION, NOBODYS, ResultStore
 from webapp.settings import Settings
+from webapp.turned_away import TurnedAway
+from webapp.uploads.requests import current_settings
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ def _shut() -> BaseResponse | None:
         return None
     try:
         client = _identify()
-    except Refused as refused:
+    except TurnedAway as refused:
         if refused.status == HTTPStatus.UNAUTHORIZED:
             current_app.extensions[COUNT_STRANGER]()
         raise
@@ -133,7 +133,7 @@ def _identify() -> str | None:
     if keys and scheme.lower() == "bearer":
         name = name_of(key.strip(), keys)
         if name is None:
-            raise Refused(HTTPStatus.UNAUTHORIZED, _BAD_KEY, headers=_challenge())
+            raise TurnedAway(HTTPStatus.UNAUTHORIZED, _BAD_KEY, headers=_challenge())
         return f"key:{name}"
     if request.environ.get(USER):
         return f"user:{request.environ[USER]}"
@@ -163,17 +163,17 @@ def _keys() -> dict[str, str]:
         return read_keys(path)
     except ValueError as exc:
         log.error("%s", exc)
-        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, _NO_KEYS) from exc
+        raise TurnedAway(HTTPStatus.SERVICE_UNAVAILABLE, _NO_KEYS) from exc
 
 
 def _turn_away() -> BaseResponse:
     """Lead people to where they can sign in, and tell programs."""
     if current_settings().api_keys_file is None:
-        raise Refused(HTTPStatus.UNAUTHORIZED, _NO_USER, headers=_challenge())
+        raise TurnedAway(HTTPStatus.UNAUTHORIZED, _NO_USER, headers=_challenge())
     if not wants_page():
-        raise Refused(HTTPStatus.UNAUTHORIZED, _NO_KEY, headers=_challenge())
+        raise TurnedAway(HTTPStatus.UNAUTHORIZED, _NO_KEY, headers=_challenge())
     if request.method not in ("GET", "HEAD"):
-        raise Refused(HTTPStatus.UNAUTHORIZED, _SIGNED_OUT, headers=_challenge())
+        raise TurnedAway(HTTPStatus.UNAUTHORIZED, _SIGNED_OUT, headers=_challenge())
     return redirect(url_for("access.sign_in", next=request.full_path.rstrip("?")), HTTPStatus.SEE_OTHER)
 
 

@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 from flask import Flask, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
 
-from webapp.refusal import Refused
-from webapp.requests import read_form
+from webapp.turned_away import TurnedAway
+from webapp.uploads.requests import read_form
 
 PROGRAMS = frozenset({"api.predict"})
 """What is sent without a token. Whatever is added to them must not trust cookies."""
@@ -56,14 +56,14 @@ def _refuse_forged() -> None:
     if request.method in _SAFE or request.endpoint is None:
         return
     if _comes_from_elsewhere():
-        raise Refused(HTTPStatus.FORBIDDEN, _ELSEWHERE)
+        raise TurnedAway(HTTPStatus.FORBIDDEN, _ELSEWHERE)
     if request.endpoint in PROGRAMS:
         return
     read_form(request)
     try:
         _tokens.protect()
     except CSRFError as exc:
-        raise Refused(HTTPStatus.BAD_REQUEST, _NO_TOKEN) from exc
+        raise TurnedAway(HTTPStatus.BAD_REQUEST, _NO_TOKEN) from exc
 
 
 def _comes_from_elsewhere() -> bool:

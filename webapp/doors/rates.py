@@ -21,8 +21,8 @@ from limits.strategies import FixedWindowRateLimiter
 from webapp.addresses import client_of
 from webapp.doors.access import COUNT_STRANGER, who_asks
 from webapp.doors.counters import FileCounters
-from webapp.refusal import Refused
 from webapp.settings import OFF, Settings, counters_file
+from webapp.turned_away import TurnedAway
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         kind = _kind()
         wait_s = 0 if kind is None else rates.wait_s(kind, who_asks())
         if wait_s and kind is not None:
-            raise Refused(
+            raise TurnedAway(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 f"{_SENTENCES[kind]} Try again in {wait_s} {'second' if wait_s == 1 else 'seconds'}.",
                 retry_after_s=wait_s,
@@ -105,7 +105,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         is_look = request.method in ("GET", "HEAD", "OPTIONS") and "Authorization" not in request.headers
         wait_s = rates.wait_s("stranger_looks" if is_look else "stranger", client_of(request.remote_addr or ""))
         if wait_s:
-            raise Refused(
+            raise TurnedAway(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 f"This server does not know you, and you ask too often. Try again in {wait_s} seconds.",
                 retry_after_s=wait_s,

@@ -1,0 +1,1 @@
+"""The document of the API, and the page that people read of it."""

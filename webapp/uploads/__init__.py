@@ -1,0 +1,1 @@
+"""What arrives: within bounds of time and size, as files and options."""

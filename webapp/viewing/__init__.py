@@ -1,0 +1,1 @@
+"""A result as it is looked at: drawn, measured and explained at any threshold."""
