@@ -10,7 +10,6 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, make_response, request, url_for
-from werkzeug.datastructures import MultiDict
 
 from model.errors import StorageError
 from model.export.names import MASK, MONTAGE, PROBABILITY
@@ -28,7 +27,7 @@ from webapp.segmenter import current_networks
 from webapp.uploads.reading import read_dicom_file, read_picture
 from webapp.uploads.requests import Upload, order_of, read_predict_options, read_upload
 from webapp.viewing.slices import DRAWN, drawn_alone
-from webapp.viewing.view import read_view
+from webapp.viewing.view import ViewState
 from webapp.volumes import file
 
 blueprint = Blueprint("api", __name__)
@@ -140,8 +139,8 @@ def _result(result_id: str, status: Status, output: str) -> Response:
 def _picture(result_id: str, details: dict[str, Any], name: str) -> bytes:
     """Return a picture of a slice that is done, as it was read."""
     if name in DRAWN:
-        state = read_view(MultiDict(), details["measurements"]["threshold"])
-        png = drawn_alone(result_id, details, name, state, bar=True)
+        read_at = details["measurements"]["threshold"]
+        png = drawn_alone(result_id, details, name, ViewState(read_at, read_at), bar=True)
     else:
         png = current_results().picture(result_id, name)
     if png is None:

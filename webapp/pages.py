@@ -26,8 +26,9 @@ from webapp.results import current_results
 from webapp.segmenter import current_networks, current_segmenter
 from webapp.uploads.reading import read_picture
 from webapp.uploads.requests import MAX_PICTURES, Upload, current_settings, order_of, read_form_options, read_upload
+from webapp.viewing.options import ViewOptions
 from webapp.viewing.slices import DRAWN, drawn_alone
-from webapp.viewing.view import read_view
+from webapp.viewing.view import view_as
 from webapp.viewing.viewer import slice_page
 from webapp.volumes import progress_page, volume_page
 
@@ -147,20 +148,21 @@ def _shown_refused(result_id: str, details: dict[str, Any]) -> dict[str, Any]:
 @blueprint.get("/results/<result_id>/<name>.png")
 def picture(result_id: str, name: str) -> Response:
     """Send a picture of a result, as the options of a view say; with ?download=1 as a file to keep."""
-    png = _drawn(result_id, name) if name in DRAWN else current_results().picture(result_id, name)
+    options = ViewOptions.of_address(request.args)
+    png = _drawn(result_id, name, options) if name in DRAWN else current_results().picture(result_id, name)
     if png is None:
         abort(HTTPStatus.NOT_FOUND)
     response = make_response(png)
     response.content_type = "image/png"
-    if request.args.get("download"):
+    if options.download:
         response.headers["Content-Disposition"] = f'attachment; filename="groundglass-{result_id[:6]}-{name}.png"'
     return response
 
 
-def _drawn(result_id: str, name: str) -> bytes | None:
+def _drawn(result_id: str, name: str, options: ViewOptions) -> bytes | None:
     """Return a picture as it is looked at; with ?bar=0 it has no colour bar, since the page has the legend."""
     details = current_results().details(result_id)
     if details is None or "measurements" not in details:
         return None
-    state = read_view(request.args, details["measurements"]["threshold"])
-    return drawn_alone(result_id, details, name, state, bar=request.args.get("bar") != "0")
+    state = view_as(options, details["measurements"]["threshold"])
+    return drawn_alone(result_id, details, name, state, bar=options.bar)

@@ -21,8 +21,9 @@ from webapp.uploads.requests import read_number
 from webapp.viewing.drawing import current_drawing
 from webapp.viewing.explainable import why_not
 from webapp.viewing.levels import at_level
+from webapp.viewing.options import ViewOptions
 from webapp.viewing.slices import DRAWN, kept_in_volume, recognition_in, sides_known
-from webapp.viewing.view import read_view, view_of
+from webapp.viewing.view import read_view, view_as, view_of
 
 blueprint = Blueprint("volumes", __name__)
 
@@ -71,9 +72,10 @@ def slice_picture(result_id: str, number: int, kind: str) -> Response:
         abort(HTTPStatus.NOT_FOUND)
     if not 1 <= number <= len(details["slices"]):
         abort(HTTPStatus.NOT_FOUND)
-    files, is_kept = SliceFiles(folder / SLICES), bool(request.args.get("download"))
+    options = ViewOptions.of_address(request.args)
+    files, is_kept = SliceFiles(folder / SLICES), bool(options.download)
     if kind in DRAWN:
-        state = read_view(request.args, details["volume"]["threshold"])
+        state = view_as(options, details["volume"]["threshold"])
         sides = is_kept and sides_known(details)
         with current_drawing().of(details):
             png = kept_in_volume(files, number - 1).draw(kind, state, bar=is_kept, sides=sides)

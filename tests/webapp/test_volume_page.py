@@ -163,3 +163,11 @@ def test_both_pictures_have_the_proportions_of_the_patient(
     client, address = read
     change(monkeypatch, spacing_mm=spacing_mm)
     assert client.get(address).text.count(f'<svg viewBox="0 0 128 {height}">') == 2
+
+
+@pytest.mark.parametrize("name", ["original", "overlay", "mask", "heat", "probability", "why"])
+def test_no_picture_is_sent_for_options_that_cannot_be_read(read: Read, name: str) -> None:
+    client, address = read
+    response = client.get(f"{address}/slices/1/{name}.png?threshold=null")
+    assert response.status_code == 400
+    assert "The option threshold is 'null', which is no number. Try 0.5." in response.get_json()["detail"]

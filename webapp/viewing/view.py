@@ -1,4 +1,4 @@
-"""How a result is looked at: the options of an address, read strictly and brought into their range."""
+"""How a result is looked at, by the options of an address."""
 
 from __future__ import annotations
 
@@ -11,22 +11,9 @@ from typing import Any
 from markupsafe import Markup
 from werkzeug.datastructures import MultiDict
 
-from model.errors import InvalidOption
 from model.overlay import COLOUR_MAPS, DEFAULT_STYLE, Style, colour_stops
 from model.steps import THRESHOLDS
-from model.threshold import parse_number
-
-VIEWS = {
-    "side": "Side by side",
-    "original": "Original",
-    "overlay": "Overlay",
-    "mask": "Mask",
-    "heat": "Heat map",
-    "why": "Why",
-}
-"""What can be looked at, and what it is called."""
-
-OPTIONS = ("view", "threshold", "opacity", "colours", "outline")
+from webapp.viewing.options import VIEWS, ViewOptions
 
 KEPT = ("force",)
 """Options of a result's page that are none of its view, and stay in its links."""
@@ -78,28 +65,26 @@ class ViewState:
         return dict(self.kept) | {name: text for name, text in options.items() if text != known[name]}
 
 
-def read_view(options: MultiDict[str, str], read_at: float) -> ViewState:
+def read_view(address: MultiDict[str, str], read_at: float) -> ViewState:
     """Read how a result is to be looked at.
 
-    Parameters
-    ----------
-    options : of the address. Numbers out of range are brought into it, the threshold to the nearest hundredth.
     read_at : the threshold at which the result was read.
 
     Raises
     ------
-    InvalidOption : a number is none, or a name is unknown.
+    InvalidOption : see `webapp.viewing.options`.
     """
+    kept = {name: address[name] for name in KEPT if name in address}
+    return replace(view_as(ViewOptions.of_address(address), read_at), kept=kept)
+
+
+def view_as(options: ViewOptions, read_at: float) -> ViewState:
+    """Return how a result that was read at some threshold is looked at with some options."""
     return ViewState(
         read_at=read_at,
-        threshold=_nearest(_number(options, "threshold", read_at), read_at),
-        view=_one_of(options, "view", tuple(VIEWS)),
-        style=Style(
-            opacity=min(max(_number(options, "opacity", DEFAULT_STYLE.opacity), 0.0), 1.0),
-            colours=_one_of(options, "colours", COLOUR_MAPS),
-            outline=_one_of(options, "outline", ("1", "0")) == "1",
-        ),
-        kept={name: options[name] for name in KEPT if name in options},
+        threshold=read_at if options.threshold is None else _nearest(options.threshold, read_at),
+        view=options.view,
+        style=Style(opacity=options.opacity, colours=options.colours, outline=options.outline),
     )
 
 
@@ -107,25 +92,8 @@ def _nearest(threshold: float, read_at: float) -> float:
     """Return the threshold that can be shown, nearest to one that was asked for."""
     if math.isclose(threshold, read_at, rel_tol=1e-5):
         return read_at
-    return THRESHOLDS[min(max(round(100 * threshold), 1), len(THRESHOLDS)) - 1]
-
-
-def _number(options: MultiDict[str, str], name: str, otherwise: float) -> float:
-    text = options.get(name, "").strip()
-    if not text:
-        return otherwise
-    value = parse_number(text)
-    if math.isnan(value):
-        raise InvalidOption(f"The option {name} is {text[:20]!r}, which is no number. Try {otherwise:g}.")
-    return value
-
-
-def _one_of(options: MultiDict[str, str], name: str, known: tuple[str, ...]) -> str:
-    # A form sends a box that is not ticked by a hidden field before it: the last one counts.
-    text = (options.getlist(name) or [""])[-1] or known[0]
-    if text not in known:
-        raise InvalidOption(f"The option {name} is {text[:20]!r}. Choose one of {', '.join(known)}.")
-    return text
+    # Brought into the range first: a hundred times the largest number is none.
+    return THRESHOLDS[round(100 * min(max(threshold, THRESHOLDS[0]), THRESHOLDS[-1])) - 1]
 
 
 def view_of(state: ViewState) -> dict[str, Any]:

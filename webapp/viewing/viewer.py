@@ -14,8 +14,9 @@ from webapp.results import current_results
 from webapp.viewing.drawing import current_drawing
 from webapp.viewing.explainable import why_not
 from webapp.viewing.levels import at_level, figures
+from webapp.viewing.options import ViewOptions
 from webapp.viewing.slices import kept_alone
-from webapp.viewing.view import ViewState, read_view, view_of
+from webapp.viewing.view import ViewState, read_view, view_as, view_of
 
 blueprint = Blueprint("viewer", __name__)
 
@@ -39,15 +40,16 @@ def figures_at(result_id: str) -> Response:
     folder = current_results().folder_of(result_id)
     if details is None or folder is None:
         abort(HTTPStatus.NOT_FOUND)
+    options = ViewOptions.of_address(request.args)
     if "slices" in details:
-        state = read_view(request.args, details["volume"]["threshold"])
+        state = view_as(options, details["volume"]["threshold"])
         return jsonify(figures(at_level(details, folder, state), state))
     if "measurements" not in details:
         abort(HTTPStatus.NOT_FOUND)
-    state = read_view(request.args, details["measurements"]["threshold"])
+    state = view_as(options, details["measurements"]["threshold"])
     details = _measured(result_id, details, state)
     response = jsonify(**slice_answer(details), sentence=words.summary(details["measurements"]))
-    if request.args.get("download"):
+    if options.download:
         name = f"groundglass-{result_id[:6]}-measurements.json"
         response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response

@@ -24,8 +24,9 @@ from webapp.results import current_results
 from webapp.settings import Settings
 from webapp.viewing.drawing import current_drawing
 from webapp.viewing.explainable import require_call, require_same_network
+from webapp.viewing.options import ViewOptions
 from webapp.viewing.slices import KeptSlice, kept_alone, kept_in_volume, recognition_in, sides_known
-from webapp.viewing.view import read_view
+from webapp.viewing.view import view_as
 
 blueprint = Blueprint("why", __name__)
 
@@ -85,13 +86,14 @@ def explanation(result_id: str) -> Response:
     details = results.details(result_id)
     if details is None or "measurements" not in details:
         abort(HTTPStatus.NOT_FOUND)
+    options = ViewOptions.of_address(request.args)
     with current_drawing().of(details):
         kept = kept_alone(results, result_id)
     if kept is None:
         abort(HTTPStatus.NOT_FOUND)
     require_same_network(details)
-    png = _draw(kept, read_view(request.args, details["measurements"]["threshold"]).threshold)
-    return _answer(warned(png, recognition_in(details)), f"groundglass-{result_id[:6]}-why.png")
+    png = _draw(kept, view_as(options, details["measurements"]["threshold"]).threshold, legend=bool(options.download))
+    return _answer(warned(png, recognition_in(details)), f"groundglass-{result_id[:6]}-why.png", options)
 
 
 @blueprint.get("/results/<result_id>/slices/<int:number>/why.png")
@@ -100,36 +102,39 @@ def slice_explanation(result_id: str, number: int) -> Response:
     details, folder = current_results().details(result_id), current_results().folder_of(result_id)
     if details is None or folder is None or not 1 <= number <= len(details.get("slices", ())):
         abort(HTTPStatus.NOT_FOUND)
+    options = ViewOptions.of_address(request.args)
     require_same_network(details)
     with current_drawing().of(details):
         kept = kept_in_volume(SliceFiles(folder / SLICES), number - 1)
     png = _draw(
         kept,
-        read_view(request.args, details["volume"]["threshold"]).threshold,
+        view_as(options, details["volume"]["threshold"]).threshold,
+        legend=bool(options.download),
         spacing_mm=details["spacing_mm"],
         sides=sides_known(details),
     )
     name = f"groundglass-{result_id[:6]}-{number:04d}-why.png"
-    return _answer(warned(png, recognition_in(details)), name)
+    return _answer(warned(png, recognition_in(details)), name, options)
 
 
 def _draw(
-    kept: KeptSlice, threshold: float, *, spacing_mm: Sequence[float] | None = None, sides: bool = False
+    kept: KeptSlice,
+    threshold: float,
+    *,
+    legend: bool,
+    spacing_mm: Sequence[float] | None = None,
+    sides: bool = False,
 ) -> bytes:
     called = lesion_mask(kept.probability, threshold)
     require_call(called=bool(called.any()), threshold=threshold)
     explanations: Explanations = current_app.extensions[EXTENSION]
     found = explanations.explain(kept.gray, called, (spacing_mm[0], spacing_mm[1]) if spacing_mm else None)
-    return explanation_png(kept.gray, found, called, legend=_is_to_keep(), sides_known=sides)
+    return explanation_png(kept.gray, found, called, legend=legend, sides_known=sides)
 
 
-def _is_to_keep() -> bool:
-    return bool(request.args.get("download"))
-
-
-def _answer(png: bytes, name: str) -> Response:
+def _answer(png: bytes, name: str, options: ViewOptions) -> Response:
     response = make_response(png)
     response.content_type = "image/png"
-    if _is_to_keep():
+    if options.download:
         response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response

@@ -31,7 +31,8 @@ def test_all_options_are_read() -> None:
 @pytest.mark.parametrize(
     ("text", "threshold"),
     [
-        ("0", 0.01), ("-3", 0.01), ("1", 0.99), ("7e9", 0.99), ("0.374", 0.37), ("0.376", 0.38), (" 0.2 ", 0.2),
+        ("0", 0.01), ("-3", 0.01), ("1", 0.99), ("7e9", 0.99),
+        ("1e308", 0.99), ("-1e308", 0.01), ("0.374", 0.37), ("0.376", 0.38), (" 0.2 ", 0.2),
         ("0.999", 0.999), ("", 0.999), ("0.9990000001", 0.999),
     ],
 )  # fmt: skip
@@ -49,7 +50,7 @@ def test_the_opacity_is_brought_into_its_range(text: str, opacity: float) -> Non
     [
         ("threshold", "much"), ("threshold", "nan"), ("threshold", "inf"), ("opacity", "-inf"), ("opacity", "half"),
         ("opacity", "0_1"), ("threshold", "٠.٥"),
-        ("colours", "jet"), ("outline", "yes"), ("view", "../mask"),
+        ("colours", "jet"), ("outline", "yes"), ("view", "../mask"), ("bar", "no"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_understood_is_said(name: str, text: str) -> None:
@@ -60,6 +61,7 @@ def test_what_cannot_be_understood_is_said(name: str, text: str) -> None:
 def test_a_box_that_is_ticked_goes_before_its_hidden_field() -> None:
     assert read_view(options(("outline", "0"), ("outline", "1")), 0.5).style.outline
     assert not read_view(options(("outline", "0")), 0.5).style.outline
+    assert read_view(options(("outline", "0"), ("outline", "")), 0.5).style.outline
 
 
 def test_links_name_what_is_not_usual_and_keep_what_is_none_of_the_view() -> None:

@@ -169,3 +169,14 @@ def test_browsers_get_the_colours_of_the_server(read: Read) -> None:
 @pytest.mark.parametrize("part", ["overlay.png", "heat.png", "figures.json"])
 def test_an_unknown_result_has_none(read: Read, part: str) -> None:
     assert read[0].get(f"/results/{'0' * 32}/{part}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "name", ["original.png", "overlay.png", "mask.png", "heat.png", "probability.png", "why.png", "figures.json"]
+)
+@pytest.mark.parametrize("options", ["threshold=null", "opacity=half", "colours=jet", "outline=yes"])
+def test_no_part_of_a_slice_is_sent_for_options_that_cannot_be_read(read: Read, name: str, options: str) -> None:
+    client, address = read
+    response = client.get(f"{address}/{name}?{options}")
+    assert response.status_code == 400
+    assert f"The option {options.partition('=')[0]} is" in response.get_json()["detail"]
