@@ -16,6 +16,7 @@ from webapp.doors.secret import secret_key
 from webapp.exposure import warning
 from webapp.files import allow_open_files
 from webapp.keys import read_keys
+from webapp.memory import share_arenas
 from webapp.monitoring import logs
 from webapp.results import ResultStore
 from webapp.settings import counters_file, read_settings, read_workers
@@ -44,6 +45,8 @@ except ValueError as exc:
 # gunicorn's own, but for the beginning and the end of a connection, which take none of them.
 worker_class = "webapp.uploads.connections.Worker"
 threads = 16
+# Before the workers are forked, which take it over.
+share_arenas()
 # A worker that shows no sign of life for so long is replaced. Slow clients are not cut off by this, but by the sockets'
 # own limit below, and uploads by webapp.uploads.patience.
 timeout = 60

@@ -6,13 +6,15 @@ import io
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app import create_app
-from model.phantom import phantom_png
+from model.overlay import encode_png
+from model.phantom import EXAMPLES, draw_phantom, phantom_png
 from tests.webapp.forms import BROWSER, token_of
 from tests.webapp.scans import nifti
 from tests.webapp.test_volumes import queue_of
@@ -32,6 +34,13 @@ def read(app: Flask, *files: tuple[str, bytes], **fields: str) -> str:
     assert response.status_code == 303, response.text
     assert queue_of(app).work_once()
     return response.headers["Location"]
+
+
+def in_colour() -> bytes:
+    """A phantom of which a quarter is red: no chest CT."""
+    image = np.repeat(draw_phantom(EXAMPLES["many"])[..., np.newaxis], 3, axis=2)
+    image[:256, :256] = (200, 20, 20)
+    return encode_png(image[..., ::-1])
 
 
 def results_in(page: str) -> list[str]:
@@ -59,6 +68,18 @@ def test_what_cannot_be_read_is_listed_with_the_reason(app: Flask) -> None:
     assert len(results_in(page)) == 1
     assert re.search(r"<dt>letter.txt</dt><dd class=\"caution\">[^<]{20,}</dd>", page)
     assert re.search(r"<dt>cut.png</dt><dd class=\"caution\">[^<]{20,}</dd>", page)
+
+
+def test_each_that_is_refused_is_read_anyway_by_one_click(app: Flask) -> None:
+    page = app.test_client().get(read(app, ("a.png", phantom_png("one")), ("hand.png", in_colour()))).text
+    _, refused = results_in(page)
+    assert page.count("Read it anyway</a>") == 1
+    link = re.search(r'href="([^"]+)" aria-label="Read it anyway: hand.png"', page)
+    assert link is not None
+    assert link[1] == f"{refused}?force=1"
+    forced = app.test_client().get(link[1]).text
+    assert 'id="viewer"' in forced
+    assert "of the picture is in colour" in forced
 
 
 def test_where_none_can_be_read_the_page_says_so(app: Flask) -> None:
