@@ -42,6 +42,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app.extensions[places.EXTENSION] = places.Places()
     app.extensions[drawing.EXTENSION] = drawing.Drawing()
     app.extensions[reading.EXTENSION] = reading.Readers()
+    app.extensions[docs.EXTENSION] = docs.Described(app, settings)
     app.extensions[queueing.EXTENSION] = queueing.make_queue(settings, store, reader)
     # First, so that it sees what every door answers.
     app.register_blueprint(monitor.blueprint)

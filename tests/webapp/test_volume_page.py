@@ -171,3 +171,9 @@ def test_no_picture_is_sent_for_options_that_cannot_be_read(read: Read, name: st
     response = client.get(f"{address}/slices/1/{name}.png?threshold=null")
     assert response.status_code == 400
     assert "The option threshold is 'null', which is no number. Try 0.5." in response.get_json()["detail"]
+
+
+def test_its_figures_are_sent_as_a_file_to_keep(read: Read) -> None:
+    client, address = read
+    sent = client.get(f"{address}/figures.json?download=1").headers["Content-Disposition"]
+    assert sent == f'attachment; filename="groundglass-{address[-32:][:6]}-measurements.json"'

@@ -51,6 +51,24 @@ class SliceReading(Reading):
     measurements: Findings
 
 
+class SliceFigures(SliceReading):
+    """What a slice shows at a threshold."""
+
+    sentence: str = Field(description="the same in a sentence")
+
+
+class VolumeFigures(Reading):
+    """What a volume shows at a threshold, as its page says it."""
+
+    threshold: float = Field(gt=0, lt=1)
+    read_at: float = Field(gt=0, lt=1, description="the threshold at which it was read, and its files were made")
+    sentence: str = Field(description="the whole in a sentence")
+    lines: list[list[str]] = Field(description="the figures of the whole: what each is called, and what it is")
+    slices: list[str] = Field(description="the figures of each slice in a sentence, from the feet to the head")
+    chart: list[float] = Field(description="the lesion area of each slice in percent of the largest; 4 at the least")
+    chart_says: str = Field(description="what the chart shows, in a sentence")
+
+
 class Pictures(BaseModel):
     """The pictures of a slice as PNG files in base64, at its height and width."""
 

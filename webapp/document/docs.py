@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, current_app, jsonify, render_template, request
+from flask import Blueprint, Flask, Response, current_app, jsonify, render_template, request
 
 from webapp.document.openapi import build_document
 from webapp.document.operations import Json
 from webapp.errors import STATUS
 from webapp.problems import Problem, known_statuses, of_error
-from webapp.uploads.requests import current_settings
+from webapp.settings import Settings
 
 blueprint = Blueprint("docs", __name__)
+
+EXTENSION = "groundglass-docs"
 
 EXAMPLES = {
     "slice.sh": "A slice, with curl",
@@ -30,25 +32,46 @@ _SERVER = "http://127.0.0.1:8000"
 _FOLDER = Path(__file__).parents[2] / "docs" / "examples"
 
 
+class Described:
+    """The document of one app, and what the page shows of it: made when first asked for, since they do not change."""
+
+    def __init__(self, app: Flask, settings: Settings) -> None:
+        self._app, self._settings = app, settings
+
+    @cached_property
+    def document(self) -> Json:
+        """The OpenAPI document."""
+        return build_document(self._app, self._settings)
+
+    @cached_property
+    def shown(self) -> Json:
+        """What the template of the page names."""
+        document = self.document
+        return {
+            "info": document["info"],
+            "tags": document["tags"],
+            "operations": list(_operations(document)),
+            "models": [_model(name, schema) for name, schema in document["components"]["schemas"].items()],
+            "problems": problems(),
+        }
+
+
+def _described() -> Described:
+    described: Described = current_app.extensions[EXTENSION]
+    return described
+
+
 @blueprint.get("/openapi.json")
 def document() -> Response:
     """Send the OpenAPI document."""
-    return jsonify(build_document(current_app, current_settings()))
+    return jsonify(_described().document)
 
 
 @blueprint.get("/docs")
 def page() -> str:
     """Show the OpenAPI document as a page."""
-    described = build_document(current_app, current_settings())
-    return render_template(
-        "docs.html",
-        info=described["info"],
-        tags=described["tags"],
-        operations=list(_operations(described)),
-        models=[_model(name, schema) for name, schema in described["components"]["schemas"].items()],
-        problems=problems(),
-        examples=[(title, _here(_example(name))) for name, title in EXAMPLES.items()],
-    )
+    examples = [(title, _here(_example(name))) for name, title in EXAMPLES.items()]
+    return render_template("docs.html", examples=examples, **_described().shown)
 
 
 def problems() -> list[Problem]:

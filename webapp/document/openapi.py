@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import replace
 from http import HTTPStatus
 
 from apispec import APISpec
@@ -12,9 +13,18 @@ from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
 from model.export.names import NOTICE
-from webapp.document.answers import Health, Job, ProblemDetails, Ready, SliceAnswer
+from webapp.document.answers import (
+    Health,
+    Job,
+    ProblemDetails,
+    Ready,
+    SliceAnswer,
+    SliceFigures,
+    VolumeFigures,
+)
 from webapp.document.operations import BINARY, OPERATIONS, REF, TAGS, Json, Operation
 from webapp.doors.access import OPEN
+from webapp.doors.rates import UNCOUNTED
 from webapp.problems import MEDIA_TYPE
 from webapp.settings import Settings
 from webapp.uploads.options import PredictOptions
@@ -25,7 +35,7 @@ OPENAPI_VERSION = "3.1.0"
 VERSION = "1"
 """Of the API, not of the software."""
 
-_ANSWERED = (SliceAnswer, Job, Health, Ready, ProblemDetails)
+_ANSWERED = (SliceAnswer, SliceFigures, VolumeFigures, Job, Health, Ready, ProblemDetails)
 
 _INFO = {
     "summary": "Finds COVID-19 lesions in chest CT",
@@ -59,9 +69,10 @@ def build_document(app: Flask, settings: Settings) -> Json:
     for name, schema in (_schemas() | {"Upload": _upload(options)}).items():
         spec.components.schema(name, schema)
     spec.components.header(_REQUEST_ID, _HEADER)
-    for status in sorted({status for operation in OPERATIONS.values() for status in operation.problems}):
+    operations = {name: _behind_doors(name, operation, settings) for name, operation in OPERATIONS.items()}
+    for status in sorted({status for operation in operations.values() for status in operation.problems}):
         spec.components.response(_name_of(status), _problem(status))
-    for endpoint, operation in OPERATIONS.items():
+    for endpoint, operation in operations.items():
         rule = _rule_of(app, endpoint)
         spec.path(_path_of(rule), operations={_method_of(rule): _describe(app, endpoint, operation, options)})
     return spec.to_dict()
@@ -72,6 +83,19 @@ def _security(settings: Settings) -> list[Json]:
     if settings.api_keys_file is None:
         return [{}, {_KEY: []}]
     return [{_KEY: []}, {}] if settings.user_header else [{_KEY: []}]
+
+
+def _behind_doors(endpoint: str, operation: Operation, settings: Settings) -> Operation:
+    """Return an operation with the problems that it meets at the doors: see `webapp.doors`."""
+    is_shut = settings.asks_who_it_is and endpoint not in OPEN
+    met = {
+        HTTPStatus.UNAUTHORIZED: is_shut,
+        # A browser may send it for another site.
+        HTTPStatus.FORBIDDEN: operation.takes_upload,
+        HTTPStatus.TOO_MANY_REQUESTS: is_shut or endpoint not in UNCOUNTED,
+    }
+    problems = {*operation.problems, *(status for status, is_met in met.items() if is_met)}
+    return replace(operation, problems=sorted(problems))
 
 
 def options_of(settings: Settings) -> dict[str, Json]:

@@ -9,9 +9,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from webapp.document.answers import Health, Job, Ready, SliceAnswer
+from webapp.document.answers import Health, Job, Ready, SliceAnswer, SliceFigures, VolumeFigures
 from webapp.jobs.store import MEDIA_TYPES
 from webapp.results import PICTURES
+from webapp.viewing.options import ViewOptions
+from webapp.viewing.slices import DRAWN
 
 Json = dict[str, Any]
 
@@ -30,7 +32,8 @@ TAGS = {
 class Operation:
     """What an operation takes and answers.
 
-    answers : description and content by status, but those of problems. problems : their statuses.
+    answers : description and content by status, but those of problems. problems : their statuses, those left out with
+        which the doors answer (`webapp.document.openapi`).
     path : schemas of the variables in its path. query : its parameters.
     takes_upload : whether it takes files and options, see `webapp.uploads.options`.
     """
@@ -66,28 +69,31 @@ _ACCEPTED: Json = {
 
 _RESULT_ID: Json = {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "the last part of its job's address"}
 
-_DOWNLOAD: Json = {
-    "name": "download",
-    "in": "query",
-    "description": "anything sends the picture as a file to keep",
-    "schema": {"type": "string"},
-}
+
+def _options(*names: str) -> Sequence[Json]:
+    """Return some of the options of a view as parameters."""
+    schemas: dict[str, Json] = ViewOptions.model_json_schema()["properties"]
+    for name in ("threshold", "download"):
+        # What is used instead is no value that can be sent.
+        del schemas[name]["default"]
+    return [{"name": name, "in": "query", "schema": schemas[name]} for name in names]
+
 
 _OF_SERVER = (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
-_OF_CLIENT = (HTTPStatus.TOO_MANY_REQUESTS, *_OF_SERVER)
 _OF_PREDICT = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
-    *_OF_CLIENT,
+    *_OF_SERVER,
 )
 
 
 def _found(description: str, content: Json, *, query: Sequence[Json] = (), **path: Json) -> Operation:
-    """Describe what answers with a part of a result."""
+    """Describe what answers with a part of a result; 400 where its options cannot be read."""
     answer = {HTTPStatus.OK: {"description": description, "content": content}}
-    return Operation("results", answer, (HTTPStatus.NOT_FOUND, *_OF_CLIENT), {"result_id": _RESULT_ID, **path}, query)
+    problems = (*((HTTPStatus.BAD_REQUEST,) if query else ()), HTTPStatus.NOT_FOUND, *_OF_SERVER)
+    return Operation("results", answer, problems, {"result_id": _RESULT_ID, **path}, query)
 
 
 def _told(description: str, content: Json) -> Operation:
@@ -97,11 +103,17 @@ def _told(description: str, content: Json) -> Operation:
 
 def _explained(**path: Json) -> Operation:
     """Describe what answers with the explanation of a call; 409 where nothing was called."""
-    found = _found("The picture.", _files("image/png"), query=(_DOWNLOAD,), **path)
+    found = _found("The picture.", _files("image/png"), query=_options("threshold", "download"), **path)
     return replace(found, problems=(HTTPStatus.CONFLICT, *found.problems))
 
 
-_PICTURE: Json = {"type": "string", "enum": list(PICTURES)}
+_PICTURE: Json = {
+    "type": "string",
+    "enum": list(dict.fromkeys((*PICTURES, *DRAWN))),
+    "description": "original: the slice in 8-bit gray; overlay: the same with lesions as heat map, RGB; mask: lesions "
+    "at the threshold, 8-bit gray, 0 or 255; probability: 16-bit gray, 65535 = 1.0; heat: the probability in colours, RGB",
+}
+_DRAWING = ("threshold", "opacity", "colours", "outline")
 _NUMBER: Json = {"type": "integer", "minimum": 1, "description": "of the slice, from 1 at the feet"}
 _FILE_NAME: Json = {"type": "string", "description": 'one of the names in the "files" of its job'}
 
@@ -115,9 +127,16 @@ OPERATIONS = {
         _files(*MEDIA_TYPES.values()),
         name=_FILE_NAME,
     ),
-    "pages.picture": _found("The picture.", _files("image/png"), query=(_DOWNLOAD,), name=_PICTURE),
+    "viewer.figures_at": _found(
+        "The figures of a slice or of a volume.",
+        _one_of(SliceFigures, VolumeFigures),
+        query=_options("threshold", "download"),
+    ),
+    "pages.picture": _found(
+        "The picture.", _files("image/png"), query=_options(*_DRAWING, "bar", "download"), name=_PICTURE
+    ),
     "volumes.slice_picture": _found(
-        "The picture.", _files("image/png"), query=(_DOWNLOAD,), number=_NUMBER, kind=_PICTURE
+        "The picture.", _files("image/png"), query=_options(*_DRAWING, "download"), number=_NUMBER, kind=_PICTURE
     ),
     "why.explanation": _explained(),
     "why.slice_explanation": _explained(number=_NUMBER),

@@ -43,12 +43,12 @@ def figures_at(result_id: str) -> Response:
     options = ViewOptions.of_address(request.args)
     if "slices" in details:
         state = view_as(options, details["volume"]["threshold"])
-        return jsonify(figures(at_level(details, folder, state), state))
-    if "measurements" not in details:
+        response = jsonify(figures(at_level(details, folder, state), state))
+    elif "measurements" in details:
+        details = _measured(result_id, details, view_as(options, details["measurements"]["threshold"]))
+        response = jsonify(**slice_answer(details), sentence=words.summary(details["measurements"]))
+    else:
         abort(HTTPStatus.NOT_FOUND)
-    state = view_as(options, details["measurements"]["threshold"])
-    details = _measured(result_id, details, state)
-    response = jsonify(**slice_answer(details), sentence=words.summary(details["measurements"]))
     if options.download:
         name = f"groundglass-{result_id[:6]}-measurements.json"
         response.headers["Content-Disposition"] = f'attachment; filename="{name}"'

@@ -27,6 +27,13 @@ def test_the_examples_ask_the_server_that_shows_them(client: FlaskClient) -> Non
     assert "127.0.0.1" not in page
 
 
+def test_the_document_is_made_once(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = client.get("/openapi.json").get_json()
+    monkeypatch.setattr("webapp.document.docs.build_document", pytest.fail)
+    assert client.get("/openapi.json").get_json() == told
+    assert client.get("/docs").status_code == 200
+
+
 def test_it_tells_how_a_key_is_sent(client: FlaskClient) -> None:
     assert "Authorization: Bearer KEY" in client.get("/docs").text
 

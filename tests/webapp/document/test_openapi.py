@@ -8,13 +8,15 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 
 from app import create_app
-from tests.webapp.forms import post_file
+from model.overlay import COLOUR_MAPS
+from tests.webapp.forms import post_file, upload
 from tests.webapp.scans import nifti, zipped
-from tests.webapp.schemas import complaints, document_of
+from tests.webapp.schemas import Json, complaints, document_of
 from tests.webapp.test_volumes import queue_of
 from webapp.document.operations import OPERATIONS
 from webapp.keys import add_key
 from webapp.uploads.options import PredictOptions
+from webapp.viewing.options import ViewOptions
 
 
 def test_the_document_is_valid(client: FlaskClient) -> None:
@@ -51,6 +53,51 @@ def test_it_tells_where_a_key_is_asked_for(client: FlaskClient, tmp_path: Path) 
     assert shut["paths"]["/healthz"]["get"]["security"] == []
     # A server that does not ask takes requests with a key, too.
     assert {} in document_of(client)["security"]
+
+
+def problems_of(document: Json, path: str) -> set[int]:
+    (operation,) = document["paths"][path].values()
+    return {int(status) for status in operation["responses"]} & {400, 401, 403, 429}
+
+
+def test_it_tells_which_problems_the_doors_and_options_make(client: FlaskClient, tmp_path: Path) -> None:
+    add_key(tmp_path / "keys", "anna")
+    shut = document_of(create_app({"api_keys_file": tmp_path / "keys"}).test_client())
+    named = document_of(create_app({"user_header": "X-User", "trusted_proxies": "10.0.0.1"}).test_client())
+    open_to_all = document_of(client)
+    expected = {"/predict": {400, 403, 429}, "/results/{result_id}/{name}.png": {400, 429}, "/jobs/{result_id}": {429}}
+    for path, problems in expected.items():
+        assert problems_of(open_to_all, path) == problems
+        assert problems_of(shut, path) == problems_of(named, path) == problems | {401}
+    assert (problems_of(open_to_all, "/metrics"), problems_of(shut, "/metrics")) == (set(), {401, 429})
+    assert problems_of(open_to_all, "/healthz") == problems_of(shut, "/healthz") == set()
+
+
+def test_the_options_of_a_view_are_parameters(client: FlaskClient) -> None:
+    paths = document_of(client)["paths"]
+    parameters = paths["/results/{result_id}/{name}.png"]["get"]["parameters"]
+    schemas = {parameter["name"]: parameter["schema"] for parameter in parameters if parameter["in"] == "query"}
+    assert set(schemas) == set(ViewOptions.model_fields) - {"view"}
+    assert schemas["colours"]["enum"] == list(COLOUR_MAPS)
+    assert "default" not in schemas["threshold"]
+
+
+def test_every_kind_of_picture_that_is_described_is_there(client: FlaskClient, phantom: bytes) -> None:
+    described = document_of(client)["paths"]["/results/{result_id}/{name}.png"]["get"]["parameters"]
+    kinds = next(parameter["schema"]["enum"] for parameter in described if parameter["name"] == "name")
+    address = upload(client, phantom)
+    assert set(kinds) == {"original", "overlay", "mask", "probability", "heat"}
+    assert {client.get(f"{address}/{kind}.png").status_code for kind in kinds} == {200}
+
+
+@pytest.mark.parametrize("threshold", ["", "?threshold=0.2"])
+def test_figures_are_as_described(app: Flask, phantom: bytes, threshold: str) -> None:
+    client, document = app.test_client(), document_of(app.test_client())
+    of_slice = upload(client, phantom)
+    of_volume = upload(client, nifti("many", "none"), name="scan.nii")
+    queue_of(app).work_once()
+    for address, model in ((of_slice, "SliceFigures"), (of_volume, "VolumeFigures")):
+        assert complaints(document, model, client.get(f"{address}/figures.json{threshold}").get_json()) == []
 
 
 def test_a_slice_answers_as_described(client: FlaskClient, phantom: bytes) -> None:
