@@ -38,7 +38,7 @@ def test_every_answer_is_described(tmp_path: Path, phantom: bytes) -> None:
     for endpoint in ("pages.picture", "why.explanation", "volumes.slice_picture", "volumes.file"):
         assert (endpoint, 200) in answered
     # All operations, and enough of each that something was asked at all.
-    assert "10 selected / 10 total" in done.stdout
+    assert "11 selected / 11 total" in done.stdout
     assert "Traceback" not in server.log.read_text()
 
 

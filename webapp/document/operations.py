@@ -111,7 +111,7 @@ _PICTURE: Json = {
     "type": "string",
     "enum": list(dict.fromkeys((*PICTURES, *DRAWN))),
     "description": "original: the slice in 8-bit gray; overlay: the same with lesions as heat map, RGB; mask: lesions "
-    "at the threshold, 8-bit gray, 0 or 255; probability: 16-bit gray, 65535 = 1.0; heat: the probability in colours, RGB",
+    "at the threshold, 8-bit gray, 0 or 255; probability: 16-bit gray, 65535 = 1.0; heat: the same in colours, RGB",
 }
 _DRAWING = ("threshold", "opacity", "colours", "outline")
 _NUMBER: Json = {"type": "integer", "minimum": 1, "description": "of the slice, from 1 at the feet"}
