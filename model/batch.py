@@ -24,7 +24,6 @@ from model.recognise.judge import load_recogniser
 from model.segment import segment_slice
 from model.tables import GrowingTable
 from model.volume.segment import VolumeSegmentation, segment_volume
-from model.warning import warned
 
 
 @dataclass(frozen=True)
@@ -141,9 +140,10 @@ def _write_overlays(segmentation: VolumeSegmentation, folder: Path, *, sides_kno
     for earlier in folder.glob("[0-9][0-9][0-9][0-9].png"):
         earlier.unlink()
     files, threshold = segmentation.files, segmentation.measured.findings.threshold
+    recognition = segmentation.recognition
     for row in segmentation.measured.rows:
-        png = slice_overlay_png(files, row.number - 1, threshold, sides_known=sides_known)
-        (folder / f"{row.number:04d}.png").write_bytes(warned(png, segmentation.recognition))
+        png = slice_overlay_png(files, row.number - 1, threshold, sides_known=sides_known, recognition=recognition)
+        (folder / f"{row.number:04d}.png").write_bytes(png)
 
 
 def _reason(exc: Exception) -> str:

@@ -20,7 +20,7 @@ from model.blocks import pieces
 from model.findings import LUNG_THRESHOLD, Mask, lesion_mask
 from model.segment import Segmentation
 from model.steps import to_steps
-from model.warning import warned
+from model.warning import label_rows, warned
 
 COLOUR_MAPS = ("viridis", "magma", "inferno", "cividis")
 """The colours to choose from: perceptually uniform, and in order of brightness."""
@@ -57,9 +57,9 @@ DEFAULT_STYLE = Style()
 
 def overlay_png(segmentation: Segmentation) -> bytes:
     """Return the overlay as PNG, RGB, at the slice's height and width; what it shows: see `overlay`."""
-    image = overlay(
-        segmentation.ct_slice.as_bytes(), segmentation.lesion_probability, threshold=segmentation.findings.threshold
-    )
+    gray = segmentation.ct_slice.as_bytes()
+    top = label_rows(gray.shape[1], segmentation.recognition)
+    image = overlay(gray, segmentation.lesion_probability, threshold=segmentation.findings.threshold, top=top)
     return warned(encode_png(image[..., ::-1]), segmentation.recognition)
 
 
@@ -106,6 +106,7 @@ def overlay(
     threshold: float,
     bar: bool = True,
     style: Style = DEFAULT_STYLE,
+    top: int = 0,
 ) -> RgbImage:
     """Draw the lesion probability over a slice.
 
@@ -120,6 +121,7 @@ def overlay(
     threshold : probability from which a pixel is lesion.
     bar : without it for pictures that lie beside each other or follow one another: they share a legend.
     style : its colours, how opaque they are, and whether there is an outline.
+    top : so many uppermost rows will be written over, see `model.warning.label_rows`: the bar stands below them.
 
     Returns
     -------
@@ -130,7 +132,7 @@ def overlay(
     mask = lesion_mask(probability, threshold)
     image = np.repeat(gray[..., np.newaxis], 3, axis=2)
     if bar and min(gray.shape) >= MIN_SIDE_FOR_BAR_PX:
-        _draw_bar(image, mask, threshold, style.colours)
+        _draw_bar(image, mask, threshold, style.colours, top)
     # Heat goes on last, so that neither the bar nor the outline hides a part of a lesion.
     if style.outline:
         draw_outline(image, mask)
@@ -182,11 +184,14 @@ def draw_outline(image: RgbImage, mask: Mask) -> None:
     cv2.drawContours(image, contours, -1, OUTLINE, width, cv2.LINE_AA)
 
 
-def _draw_bar(image: RgbImage, mask: Mask, threshold: float, colours: str) -> None:
-    """Blend the colour bar into the corner with the fewest lesion pixels, bottom right if it is as good as any."""
+def _draw_bar(image: RgbImage, mask: Mask, threshold: float, colours: str, top: int) -> None:
+    """Blend the colour bar into the corner with the fewest lesion pixels, bottom right if it is as good as any.
+
+    top : rows that are left free above it.
+    """
     bar = _bar(max(110, min(image.shape[:2]) // 3), round(threshold, 2), colours)
     height, width = bar.shape[:2]
-    rows, columns = (slice(-height, None), slice(0, height)), (slice(-width, None), slice(0, width))
+    rows, columns = (slice(-height, None), slice(top, top + height)), (slice(-width, None), slice(0, width))
     corners = [(row, column) for row in rows for column in columns]
     row, column = min(corners, key=lambda corner: int(np.count_nonzero(mask[corner])))
     alpha = bar[..., 3:] / 255.0

@@ -31,6 +31,14 @@ def label(recognition: Recognition | None) -> str:
     return LABEL if recognition is not None and recognition.refused else ""
 
 
+def label_rows(width: int, recognition: Recognition | None) -> int:
+    """Return over how many uppermost rows of a picture in colours, so wide, `warned` writes; 0 where it does not."""
+    if not label(recognition) or width < MIN_WIDTH_FOR_LABEL_PX:
+        return 0
+    _, high = _label_size()
+    return round(_label_scale(width) * high * 1.8)
+
+
 def warned(png: bytes, recognition: Recognition | None) -> bytes:
     """Return a PNG file with what is to be known of it; as it is where there is nothing.
 
@@ -39,7 +47,7 @@ def warned(png: bytes, recognition: Recognition | None) -> bytes:
     """
     if recognition is None or not recognition.sentence:
         return png
-    return _told(_labelled(png) if recognition.refused else png, recognition.sentence)
+    return _told(_labelled(png, recognition), recognition.sentence)
 
 
 def _told(png: bytes, sentence: str) -> bytes:
@@ -49,23 +57,34 @@ def _told(png: bytes, sentence: str) -> bytes:
     return png[:_HEADER_BYTES] + chunk + png[_HEADER_BYTES:]
 
 
-def _labelled(png: bytes) -> bytes:
-    """Write LABEL into a picture in colours, where it has room."""
+def _labelled(png: bytes, recognition: Recognition) -> bytes:
+    """Write LABEL into a picture in colours of something refused, where it has room."""
     with Image.open(io.BytesIO(png)) as opened:
-        if opened.mode != "RGB" or opened.width < MIN_WIDTH_FOR_LABEL_PX:
+        rows = label_rows(opened.width, recognition)
+        if opened.mode != "RGB" or not rows:
             return png
         buffer = io.BytesIO()
-        _with_label(opened).save(buffer, "PNG")
+        _with_label(opened, rows).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def _with_label(image: Image.Image) -> Image.Image:
-    """Write LABEL over the uppermost rows, as wide as there is room."""
+def _with_label(image: Image.Image, rows: int) -> Image.Image:
+    """Write LABEL over so many uppermost rows, as wide as there is room."""
     pixels = np.array(image)
-    (wide, high), _ = cv2.getTextSize(LABEL, cv2.FONT_HERSHEY_SIMPLEX, 1.0, 2)
-    scale = min(1.0, 0.9 * pixels.shape[1] / wide)
-    rows = round(scale * high * 1.8)
+    wide, high = _label_size()
+    scale = _label_scale(image.width)
     pixels[:rows] = _DARK
     place = (round((pixels.shape[1] - scale * wide) / 2), round(scale * high * 1.4))
     cv2.putText(pixels, LABEL, place, cv2.FONT_HERSHEY_SIMPLEX, scale, _AMBER, max(1, round(2 * scale)), cv2.LINE_AA)
     return Image.fromarray(pixels)
+
+
+def _label_size() -> tuple[int, int]:
+    """Return width and height of LABEL in pixels, at scale 1."""
+    (wide, high), _ = cv2.getTextSize(LABEL, cv2.FONT_HERSHEY_SIMPLEX, 1.0, 2)
+    return wide, high
+
+
+def _label_scale(width: int) -> float:
+    """Return how large LABEL is written into a picture so wide, its own size being 1."""
+    return min(1.0, 0.9 * width / _label_size()[0])

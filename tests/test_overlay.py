@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,7 +24,9 @@ from model.overlay import (
     overlay_png,
     probability_png,
 )
+from model.recognise.judge import Recognition
 from model.segment import Segmentation
+from model.warning import label_rows
 
 # Higher than wide, and the lesion off the centre, so that nothing can be swapped or mirrored unseen.
 GRAY = np.add.outer(np.arange(300), np.arange(200)).astype(np.uint16).clip(0, 255).astype(np.uint8)
@@ -210,3 +213,23 @@ def test_the_lung_is_cut_at_one_half() -> None:
 
 def test_there_is_no_lung_picture_where_the_network_tells_none(segmentation: Segmentation) -> None:
     assert lung_png(segmentation) is None
+
+
+@pytest.mark.parametrize(("height", "width"), [(160, 160), (200, 900), (512, 512), (900, 160)])
+def test_a_warning_and_the_colour_bar_leave_each_other_in_sight(height: int, width: int) -> None:
+    # With lesion along the bottom the bar stands at the top.
+    gray, probability = np.full((height, width), 90, np.uint8), np.zeros((height, width), np.float32)
+    probability[-4:-2, 6:-6] = 0.8
+    findings = measure(probability, None, threshold=0.5)
+    read = Segmentation(CtSlice(gray, (0.0, 255.0)), probability, None, findings, Identity("drawn", "0" * 64))
+    refused = Recognition("head CT", True, "This does not look like a chest CT.")
+    shown = read_png(overlay_png(replace(read, recognition=refused)))
+    rows = label_rows(width, refused)
+    with_bar, without = (overlay(gray, probability, threshold=0.5, bar=bar) for bar in (True, False))
+    bar = with_bar[(with_bar != without).any(axis=(1, 2))]
+    np.testing.assert_array_equal(shown[rows : rows + len(bar)], bar)
+    np.testing.assert_array_equal(shown[rows + len(bar) :], without[rows + len(bar) :])
+    # The warning is whole.
+    empty = np.zeros_like(probability)
+    nothing = replace(read, lesion_probability=empty, recognition=refused)
+    np.testing.assert_array_equal(shown[:rows], read_png(overlay_png(nothing))[:rows])

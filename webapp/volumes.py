@@ -78,11 +78,12 @@ def slice_picture(result_id: str, number: int, kind: str) -> Response:
         state = view_as(options, details["volume"]["threshold"])
         sides = is_kept and sides_known(details)
         with current_drawing().of(details):
-            png = kept_in_volume(files, number - 1).draw(kind, state, bar=is_kept, sides=sides)
+            kept = kept_in_volume(files, number - 1)
+            png = kept.draw(kind, state, recognition_in(details), bar=is_kept, sides=sides)
+    elif kind == "original":
+        png = files.png("gray", number - 1)
     else:
-        png = files.png("gray" if kind == "original" else "lesion", number - 1)
-    if kind != "original":
-        png = warned(png, recognition_in(details))
+        png = warned(files.png("lesion", number - 1), recognition_in(details))
     response = make_response(png)
     response.content_type = "image/png"
     if is_kept:

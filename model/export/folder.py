@@ -17,7 +17,7 @@ from model.export.pdf import report_pdf
 from model.export.planes import is_uneven, planes
 from model.export.tables import as_csv, as_json
 from model.volume.segment import VolumeSegmentation
-from model.warning import label, warned
+from model.warning import label
 
 
 def write_all(
@@ -51,8 +51,9 @@ def write_all(
         folder.mkdir(parents=True, exist_ok=True)
         write_mask(files, target, folder / MASK, threshold=threshold)
         write_probability(files, target, folder / PROBABILITY)
-        montage = montage_png(files, rows, threshold=threshold, volume=study.volume)
-        (folder / MONTAGE).write_bytes(warned(montage, segmentation.recognition))
+        recognition = segmentation.recognition
+        montage = montage_png(files, rows, threshold=threshold, volume=study.volume, recognition=recognition)
+        (folder / MONTAGE).write_bytes(montage)
         told = {"name": name, "patient": _patient(study)} if name_patient else {}
         (folder / REPORT).write_bytes(report_pdf(segmentation, study.volume, made=made, **told))
         (folder / CSV).write_text(as_csv(segmentation), encoding="utf-8")

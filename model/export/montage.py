@@ -13,8 +13,10 @@ from model.decode.ct import CtVolume
 from model.export.lines import sides
 from model.overlay import LIGHT, draw_scale, encode_png, mark_sides, overlay, rendered
 from model.preprocess import square_shape
+from model.recognise.judge import Recognition
 from model.volume.files import SliceFiles
 from model.volume.rows import SliceRow
+from model.warning import label_rows, warned
 
 COLUMNS = 3
 CELL_PX = 360
@@ -38,18 +40,28 @@ def key_slices(rows: Sequence[SliceRow], most: int = MOST) -> list[SliceRow]:
     return chosen
 
 
-def montage_png(files: SliceFiles, rows: Sequence[SliceRow], *, threshold: float, volume: CtVolume) -> bytes:
+def montage_png(
+    files: SliceFiles,
+    rows: Sequence[SliceRow],
+    *,
+    threshold: float,
+    volume: CtVolume,
+    recognition: Recognition | None = None,
+) -> bytes:
     """Return the overlays of the key slices as one PNG, RGB, three beside each other, each with its number.
 
     Below them stands a legend. Where the patient's sides are known, each slice has an R and an L at its edges.
 
     volume : for its sides, and the proportions of its pixels.
+    recognition : what it looks like; of something refused, the warning stands above the slices.
     """
     chosen = key_slices(rows)
     cells = [_cell(files, row, threshold, volume) for row in chosen]
     cells += [np.zeros_like(cells[0])] * (-len(cells) % COLUMNS)
     lines = [np.hstack(cells[start : start + COLUMNS]) for start in range(0, len(cells), COLUMNS)]
-    return encode_png(np.vstack([*lines, _legend(threshold, sides_known=volume.sides_known)])[..., ::-1])
+    above = np.zeros((label_rows(COLUMNS * CELL_PX, recognition), COLUMNS * CELL_PX, 3), np.uint8)
+    image = np.vstack([above, *lines, _legend(threshold, sides_known=volume.sides_known)])
+    return warned(encode_png(image[..., ::-1]), recognition)
 
 
 def slice_overlay(files: SliceFiles, number: int, threshold: float) -> RgbImage:
@@ -57,15 +69,24 @@ def slice_overlay(files: SliceFiles, number: int, threshold: float) -> RgbImage:
     return overlay(files.gray(number), files.probability(number), threshold=threshold, bar=False)
 
 
-def slice_overlay_png(files: SliceFiles, number: int, threshold: float, *, sides_known: bool = False) -> bytes:
+def slice_overlay_png(
+    files: SliceFiles,
+    number: int,
+    threshold: float,
+    *,
+    sides_known: bool = False,
+    recognition: Recognition | None = None,
+) -> bytes:
     """Return the overlay of a slice, counted from 0, as PNG, RGB, to be looked at alone.
 
-    It has a colour bar, and R and L where the patient's sides are known.
+    It has a colour bar, R and L where the patient's sides are known, and what is to be known of what it looks like.
     """
-    image = overlay(files.gray(number), files.probability(number), threshold=threshold)
+    gray = files.gray(number)
+    top = label_rows(gray.shape[1], recognition)
+    image = overlay(gray, files.probability(number), threshold=threshold, top=top)
     if sides_known:
         mark_sides(image)
-    return encode_png(image[..., ::-1])
+    return warned(encode_png(image[..., ::-1]), recognition)
 
 
 def _cell(files: SliceFiles, row: SliceRow, threshold: float, volume: CtVolume) -> RgbImage:

@@ -15,7 +15,9 @@ from model.export.montage import (
     slice_overlay,
     slice_overlay_png,
 )
+from model.recognise.judge import Recognition
 from model.volume.segment import VolumeSegmentation
+from model.warning import label_rows
 from tests.volume.written import AFFINE, Affine, by_hand, drawn_volume
 
 
@@ -136,3 +138,17 @@ def test_a_picture_to_be_kept_has_bar_and_sides(tmp_path: Path) -> None:
     rows, columns = np.nonzero(np.any(plain != marked, axis=-1))
     assert set(columns // 25) == {0, 7}
     assert np.abs(rows - 100).max() < 25
+
+
+def test_of_something_refused_the_warning_stands_above_the_slices(tmp_path: Path) -> None:
+    segmentation = segmentation_of(tmp_path, [4, 9])
+    rows, volume = segmentation.measured.rows, drawn_volume(np.zeros((2, 40, 48), np.float32))
+    refused = Recognition("head CT", True, "This does not look like a chest CT.")
+    plain, warned = (
+        read(montage_png(segmentation.files, rows, threshold=0.5, volume=volume, recognition=recognition))
+        for recognition in (None, refused)
+    )
+    above = label_rows(plain.shape[1], refused)
+    assert above > 10
+    np.testing.assert_array_equal(warned[above:], plain)
+    assert warned[:above].max() > 200

@@ -14,7 +14,7 @@ from model.overlay import RgbImage, decode_png, encode_png, heat_map, mark_sides
 from model.recognise.judge import Recognition
 from model.steps import to_probability
 from model.volume.files import SliceFiles
-from model.warning import warned
+from model.warning import label_rows, warned
 from webapp.results import ResultStore, current_results
 from webapp.viewing.drawing import current_drawing
 from webapp.viewing.view import ViewState
@@ -36,19 +36,24 @@ class KeptSlice:
         lung = None if self.lung is None else self.lung.astype(np.float32)
         return measure(self.probability, lung, threshold=threshold).as_dict()
 
-    def draw(self, kind: str, state: ViewState, *, bar: bool, sides: bool = False) -> bytes:
-        """Return one of DRAWN as PNG.
+    def draw(
+        self, kind: str, state: ViewState, recognition: Recognition | None, *, bar: bool, sides: bool = False
+    ) -> bytes:
+        """Return one of DRAWN as PNG, with what is to be known of what the slice looks like.
 
         bar, sides : whether the overlay has a colour bar, and R and L at its edges.
         """
         if kind == "mask":
-            return encode_png(lesion_mask(self.probability, state.threshold).astype(np.uint8) * 255)
-        return encode_png(self._coloured(kind, state, bar=bar, sides=sides)[..., ::-1])
+            png = encode_png(lesion_mask(self.probability, state.threshold).astype(np.uint8) * 255)
+        else:
+            top = label_rows(self.gray.shape[1], recognition)
+            png = encode_png(self._coloured(kind, state, bar=bar, sides=sides, top=top)[..., ::-1])
+        return warned(png, recognition)
 
-    def _coloured(self, kind: str, state: ViewState, *, bar: bool, sides: bool) -> RgbImage:
+    def _coloured(self, kind: str, state: ViewState, *, bar: bool, sides: bool, top: int) -> RgbImage:
         if kind == "heat":
             return heat_map(self.probability, state.style.colours)
-        image = overlay(self.gray, self.probability, threshold=state.threshold, bar=bar, style=state.style)
+        image = overlay(self.gray, self.probability, threshold=state.threshold, bar=bar, style=state.style, top=top)
         if sides:
             mark_sides(image)
         return image
@@ -81,7 +86,7 @@ def drawn_alone(result_id: str, details: Mapping[str, Any], kind: str, state: Vi
     """
     with current_drawing().of(details):
         kept = kept_alone(current_results(), result_id)
-        return None if kept is None else warned(kept.draw(kind, state, bar=bar), recognition_in(details))
+        return None if kept is None else kept.draw(kind, state, recognition_in(details), bar=bar)
 
 
 def kept_in_volume(files: SliceFiles, number: int) -> KeptSlice:
