@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from webapp.doors.secret import secret_key
-from webapp.exposure import warning
+from webapp.exposure import usual_names, warning
 from webapp.files import allow_open_files
 from webapp.keys import read_keys
 from webapp.memory import share_arenas
@@ -90,21 +90,20 @@ STALLED_S = 30
 
 
 def when_ready(server: Any) -> None:
-    """Warn where the server is open to all, and let connections that stall end.
+    """Warn where the server is open to all, tell the workers its names, and let connections that stall end.
 
-    Those that are accepted take this over from the sockets that listen.
+    Connections that are accepted take the last over from the sockets that listen.
     """
-    sys.stderr.write(warning([_host_of(listener.sock) for listener in server.LISTENERS], settings))
+    sockets = [listener.sock for listener in server.LISTENERS]
+    # Whatever option or setting said so. A file is this machine's alone, and browsers do not open it.
+    hosts = [str(sock.getsockname()[0]) for sock in sockets if sock.family != socket.AF_UNIX]
+    sys.stderr.write(warning(hosts, settings))
     sys.stderr.flush()
-    for listener in server.LISTENERS:
+    if names := usual_names(hosts):
+        os.environ.setdefault("GROUNDGLASS_HOSTS", names)
+    for sock in sockets:
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            listener.sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", STALLED_S, 0))
-
-
-def _host_of(listener: socket.socket) -> str:
-    """Return where a socket listens, whatever option or setting said so; a file is this machine's alone."""
-    is_file = listener.family == socket.AF_UNIX
-    return "localhost" if is_file else str(listener.getsockname()[0])
+            sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", STALLED_S, 0))
 
 
 def post_worker_init(worker: Any) -> None:

@@ -21,7 +21,7 @@ from tests.test_server import ROOT, Server, free_port, start, stop, wait_until_a
 from tests.webapp.forms import token_of
 
 BEGIN = (
-    b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+    b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"
     b"Content-Length: 100000\r\n\r\n"
     b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
 )

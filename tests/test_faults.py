@@ -84,7 +84,7 @@ def is_alive(pid: int) -> bool:
 def begun(server: Server, length: int, path: str = "/predict") -> Iterator[socket.socket]:
     """A request that the server has begun to read the body of: it has asked for that."""
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"
         f"Content-Length: {length}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
     )
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
@@ -217,7 +217,7 @@ def test_a_client_that_is_gone_in_the_middle_of_an_upload_leaves_nothing(server:
 
 def test_a_client_that_is_gone_in_the_middle_of_a_chunk_leaves_nothing(server: Server, phantom: bytes) -> None:
     head = (
-        b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"
         b"Transfer-Encoding: chunked\r\n\r\nffff\r\n"
     )
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:

@@ -160,7 +160,7 @@ def test_too_large_an_upload_of_unknown_length_gets_its_sentence(server: Server)
 
 def test_a_malformed_chunk_is_a_bad_request(server: Server) -> None:
     head = (
-        b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"
         b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
     )
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
@@ -170,6 +170,14 @@ def test_a_malformed_chunk_is_a_bad_request(server: Server) -> None:
             answer = stream.read()
     assert answer.startswith(b"HTTP/1.1 400")
     assert b"broke off or is no proper form" in answer
+
+
+def test_a_server_of_this_machine_alone_refuses_other_names(server: Server) -> None:
+    assert [server.ask("GET", "/", Host=host)[0] for host in ("localhost", "[::1]:80", "evil.example")] == [
+        200,
+        200,
+        400,
+    ]
 
 
 def test_the_log_names_no_file(server: Server, phantom: bytes) -> None:

@@ -1,4 +1,4 @@
-"""A server that others can reach and that asks nobody who they are: told at the start."""
+"""How far a server can be reached: by which names, and the warning where it asks nobody who they are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ It listens on {host}, not on this machine alone, and asks nobody who
 they are. Others can send scans, and fill its queue and its disk.
 What they send crosses the network unencrypted unless a proxy with
 TLS stands before it.
-
+{names}
 Do one of these:
   - Listen on this machine alone: HOST=127.0.0.1 (the default).
   - Ask for keys: make one by
@@ -28,7 +28,28 @@ docs/security.md tells how.
 """
 
 
+_ALL_NAMES = """\
+It answers to every name, so that any web site that a user visits
+can reach it too: set GROUNDGLASS_HOSTS to the server's own names.
+"""
+
+_OF_THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
+
+
 def warning(hosts: Sequence[str], settings: Settings) -> str:
     """Return what is to be told of a server that listens at some hosts; nothing where it is shut or alone."""
     reached = [host for host in hosts if not is_loopback(host)]
-    return "" if settings.asks_who_it_is or not reached else _WARNING.format(host=" and ".join(reached))
+    if settings.asks_who_it_is or not reached:
+        return ""
+    return _WARNING.format(host=" and ".join(reached), names="" if settings.host_names else _ALL_NAMES)
+
+
+def usual_names(hosts: Sequence[str]) -> str:
+    """Return the names, with commas, that a server answers to by itself; none, which is all, where others reach it.
+
+    hosts : the addresses where it listens; files, which no browser opens, left out.
+    """
+    if not hosts or not all(map(is_loopback, hosts)):
+        return ""
+    listening = [f"[{host}]" if ":" in host else host for host in hosts]
+    return ",".join(dict.fromkeys((*_OF_THIS_MACHINE, *listening)))

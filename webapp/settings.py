@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from limits import parse_many
+from werkzeug.sansio.utils import host_is_trusted
 
 from model.engine import SHIPPED_WEIGHTS
 from model.threshold import DEFAULT_THRESHOLD
@@ -39,6 +40,7 @@ class Settings:
     secret_key_file: Path = Path("instance/secret-key")  # what signs cookies; made where it is not there
     secret_key: str = field(default="", repr=False)  # the same, given; goes before the file
     api_keys_file: Path | None = None  # keys of those who may use the server; python -m webapp.keys makes them
+    hosts: str = ""  # names that the server answers to, with commas; all where there are none
     trusted_proxies: str = ""  # addresses and networks of proxies that are believed, with commas
     user_header: str = ""  # in which such a proxy names the user that it has asked
     rate_read: str = "120/minute"  # how often a client may send something to be read, or "off"
@@ -53,12 +55,21 @@ class Settings:
         _require(self.max_upload_mb > 0, "max_upload_mb", self.max_upload_mb, "more than 0")
         usable = self.result_minutes > 0.0 and math.isfinite(self.result_minutes)
         _require(usable, "result_minutes", self.result_minutes, "more than 0 and finite")
+        for name in self.host_names:
+            has_port = ":" in name.rpartition("]")[2]
+            is_name = not has_port and host_is_trusted(name.removeprefix("."), None)
+            _require(is_name, "hosts", self.hosts, "names without ports, with commas, ct.example.org say")
         self._check_proxies()
         for name in ("rate_read", "rate_look", "rate_sign_in"):
             _check_rate(name, getattr(self, name))
         if 0 < len(self.secret_key) < LEAST_KEY_LENGTH:
             # Not by its value, which is nobody's to read.
             raise ValueError(f"{PREFIX}SECRET_KEY must have {LEAST_KEY_LENGTH} characters or more")
+
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        """The names that the server answers to; none where it answers to all."""
+        return tuple(name.strip().lower() for name in self.hosts.split(",") if name.strip())
 
     @property
     def asks_who_it_is(self) -> bool:

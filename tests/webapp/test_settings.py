@@ -42,6 +42,9 @@ def test_each_setting_is_read_by_its_kind() -> None:
     ("name", "value"),
     [
         ("GROUNDGLASS_THREADS", "two"),
+        ("GROUNDGLASS_HOSTS", "http://ct.example.org"),
+        ("GROUNDGLASS_HOSTS", "localhost,ct.example.org:8000"),
+        ("GROUNDGLASS_HOSTS", "::1"),
         ("GROUNDGLASS_THREADS", "-1"),
         ("GROUNDGLASS_THRESHOLD", "1"),
         ("GROUNDGLASS_THRESHOLD", "nan"),

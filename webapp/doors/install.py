@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from webapp.doors import access, cookies, forgery, headers, proxies, rates
+from webapp.doors import access, cookies, forgery, headers, hosts, proxies, rates
 from webapp.settings import Settings
 
 
@@ -15,6 +15,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     ------
     ValueError : the secret key can be neither read nor made, or the file of keys cannot be read.
     """
+    hosts.init_app(app, settings)
     proxies.init_app(app, settings)
     cookies.init_app(app, settings)
     access.init_app(app, settings)

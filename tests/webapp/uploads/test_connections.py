@@ -14,15 +14,17 @@ from tests.test_server import Server, start, stop
 
 MANY = 150
 
-UPLOAD = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+UPLOAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"
 BEGUN = [
     pytest.param(UPLOAD + b"Content-Length: 1999999\r\n\r\n--x\r\n", id="body"),
     pytest.param(UPLOAD + b"Content-Length: 100000000000000\r\n\r\n--x\r\n", id="body of a false length"),
     pytest.param(UPLOAD + b"Content-Length: 99999999999999999999\r\n\r\n--x\r\n", id="body of no length in the world"),
     pytest.param(UPLOAD + b"Transfer-Encoding: chunked\r\n\r\nffffff\r\n--x\r\n", id="chunk"),
-    pytest.param(b"GET /help HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n", id="body that nobody reads"),
+    pytest.param(
+        b"GET /help HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n", id="body that nobody reads"
+    ),
     pytest.param(b"GET /help HTTP/1.1\r\nHo", id="head"),
-    pytest.param(b"GET /help HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", id="end"),
+    pytest.param(b"GET /help HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", id="end"),
     pytest.param(b"", id="nothing"),
 ]
 
@@ -82,14 +84,14 @@ def test_who_drips_is_told_to_come_again(server: Server) -> None:
 
 def test_a_head_in_pieces_is_answered(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
-        for piece in (b"GET /healthz HT", b"TP/1.1\r\nHost: a\r\n", b"Connection: close\r\n\r", b"\n"):
+        for piece in (b"GET /healthz HT", b"TP/1.1\r\nHost: localhost\r\n", b"Connection: close\r\n\r", b"\n"):
             client.sendall(piece)
             time.sleep(0.05)
         assert client.recv(4096).startswith(b"HTTP/1.1 200")
 
 
 def test_two_requests_in_one_piece_are_answered_both(server: Server) -> None:
-    request = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+    request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
     last = request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
         client.sendall(request + last[:20])
