@@ -50,7 +50,7 @@ def _every_page() -> dict[str, object]:
 @blueprint.get("/upload")
 @blueprint.get("/")
 def form() -> str:
-    """Show the upload form."""
+    """Show the upload form; with ?quality=1 that option is chosen."""
     return render_template(
         "form.html",
         formats=FORMATS,
@@ -60,6 +60,7 @@ def form() -> str:
         pace=current_pace().seconds(quality=False),
         pace_quality=current_pace().seconds(quality=True),
         offline=current_segmenter().is_offline(),
+        wants_quality=request.args.get("quality") == "1",
     )
 
 
@@ -68,13 +69,13 @@ def form() -> str:
 def upload() -> BaseResponse:
     """Segment the chosen slice or phantom, or queue the chosen volume, and lead to the result."""
     if "phantom" in request.form:
-        result_id = _read_phantom(request.form["phantom"])
+        result_id = _read_phantom(request.form["phantom"], quality=request.form.get("quality") == "1")
     else:
         result_id = _read_or_queue(read_upload(request, several_pictures=True))
     return redirect(url_for("pages.result", result_id=result_id), HTTPStatus.SEE_OTHER)
 
 
-def _read_phantom(name: str) -> str:
+def _read_phantom(name: str, *, quality: bool) -> str:
     """Segment one of PHANTOMS; return the id of its result."""
     if name not in PHANTOMS:
         raise InvalidOption(f"There is no phantom {name[:20]!r}. Known are {', '.join(PHANTOMS)}.")
@@ -82,7 +83,7 @@ def _read_phantom(name: str) -> str:
         shown_name=f"Phantom: {PHANTOMS[name]}",
         names=(),
         threshold=current_settings().threshold,
-        quality=False,
+        quality=quality,
         as_picture=False,
         patient=False,
     )

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from model.export import names
+from model.export.lines import number
 from model.export.lines import percent as percent
 from model.export.lines import sides as sides
 from model.export.lines import size as size
@@ -138,13 +139,16 @@ def certainty(flip_dice: float | None, *, quality: bool) -> str:
     flip_dice : 0 ... 1, None where it was not measured.
 
     >>> certainty(0.938, quality=True), certainty(None, quality=False)
-    ('the mirrored readings agree, Dice 0.94', 'not asked: choose Quality when you upload')
+    ('the mirrored readings agree, Dice 0.94', 'not asked')
     """
     if flip_dice is None:
-        return "unknown: there is no lesion to compare" if quality else "not asked: choose Quality when you upload"
+        return "unknown: there is no lesion to compare" if quality else "not asked"
     agree = "agree" if flip_dice >= AGREE_FROM else "differ"
     return f"the mirrored readings {agree}, Dice {flip_dice:.2f}"
 
+
+LUNG_FOLLOWS = "Lesion counts as lung, so a lower threshold makes the lung larger too."
+"""What is to be known of the figures where the threshold is moved."""
 
 AGREE_FROM = 0.7
 """Dice of mirrored readings from which they are said to agree: about what two human readers reach."""
@@ -170,13 +174,13 @@ def _slice_finding(row: Mapping[str, Any]) -> str:
     if share is not None:
         told += f", {percent(share)} of the lung in this slice"
     if mean_hu is not None and ground_glass is not None:
-        told += f"; mean {mean_hu:.0f} HU, {ground_glass:.0f} % ground glass"
+        told += f"; mean {number(mean_hu, 0)} HU, {ground_glass:.0f} % ground glass"
     return f"{told}."
 
 
 def _slice_place(row: Mapping[str, Any]) -> str:
     image = [] if row["image_number"] is None else [f"image {row['image_number']} of the series"]
-    height = [] if row["z_mm"] is None else [f"at {row['z_mm']:.1f} mm"]
+    height = [] if row["z_mm"] is None else [f"at {number(row['z_mm'], 1)} mm"]
     told = ", ".join([*image, *height])
     return f" {told[0].upper()}{told[1:]}." if told else ""
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from model.decode.ct import CtVolume
+from model.findings import GROUND_GLASS_BELOW_HU
 from model.volume.findings import LEAST_LESION_ML, VolumeFindings
 from model.volume.rows import Side
+
+MINUS = "\N{MINUS SIGN}"
 
 
 def percent(value: float | None) -> str:
@@ -29,6 +32,16 @@ def millilitres(value: float) -> str:
     if 0.0 < value < 0.05:
         return "less than 0.1 ml"
     return f"{value:,.0f} ml" if value >= 99.95 or value == 0.0 else f"{value:.1f} ml"
+
+
+def number(value: float, decimals: int) -> str:
+    """Return a number to be read, rounded, with a minus sign rather than a hyphen where it is below 0.
+
+    >>> number(-504.4, 0), number(16.04, 1), number(-0.3, 0)
+    ('−504', '16.0', '0')
+    """
+    rounded = round(value, decimals) or 0.0
+    return f"{rounded:.{decimals}f}".replace("-", MINUS)
 
 
 def summary(findings: VolumeFindings) -> str:
@@ -103,7 +116,8 @@ def _volume(value: float | None, findings: VolumeFindings) -> str:
 def _severity(findings: VolumeFindings) -> str:
     if findings.severity_grade is None:
         return "none from one slice" if findings.slice_count == 1 else "unknown"
-    return f"class {findings.severity_grade} of 0 to 5 ({findings.severity_span} of both lungs)"
+    share = f"lesion in {findings.severity_span} of both lungs" if findings.severity_grade else "no lesion"
+    return f"class {findings.severity_grade} on a scale of 0 to 5: {share}"
 
 
 def _side(side: Side | None) -> str:
@@ -121,15 +135,17 @@ def _lesions(findings: VolumeFindings) -> str:
     if not findings.lesion_count:
         return f"none of {LEAST_LESION_ML} ml (a sphere of 3 mm) or more"
     largest = findings.largest_lesion_ml
+    counted = "1 lesion" if findings.lesion_count == 1 else f"{findings.lesion_count} lesions"
     told = "" if largest is None else f" of {LEAST_LESION_ML} ml or more, the largest {millilitres(largest)}"
-    return f"{findings.lesion_count}{told}"
+    return f"{counted}{told}"
 
 
 def _densities(ground_glass: float | None) -> str:
     if ground_glass is None:
         return "unknown"
-    return f"{ground_glass:.0f} % below -300 HU, {100.0 - ground_glass:.0f} % above"
+    border = number(GROUND_GLASS_BELOW_HU, 0)
+    return f"{ground_glass:.0f} % below {border} HU, {100.0 - ground_glass:.0f} % above"
 
 
 def _hu(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.0f} HU"
+    return "unknown" if value is None else f"{number(value, 0)} HU"

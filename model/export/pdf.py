@@ -154,7 +154,7 @@ def _foot(figure: Figure, segmentation: VolumeSegmentation) -> None:
     looks = ", mean of four looks" if segmentation.quality else ""
     told = [
         f"Model {model.model_id}, SHA-256 {model.sha256}",
-        f"Threshold {findings.threshold:g}{looks}. Severity by {findings.severity_scale}.",
+        f"Threshold {findings.threshold:g}{looks}. Severity by the {findings.severity_scale}.",
     ]
     for place, line in enumerate(_fitted(told, segmentation.notes)):
         y = FOOT_TOP - FOOT_STEP * place

@@ -13,7 +13,7 @@ class Severity:
     span: str
 
 
-SCALE = "share of both lungs: 0 none, 1 below 5 %, 2 from 5 %, 3 from 25 %, 4 from 50 %, 5 from 75 %"
+SCALE = "share of both lungs that is lesion: 0 none, 1 below 5 %, 2 from 5 %, 3 from 25 %, 4 from 50 %, 5 from 75 %"
 """The cut-offs that radiologists use lobe by lobe (Pan et al., Radiology 2020), here for both lungs together, as
 LungQuant does (Lizzi et al., Int J Comput Assist Radiol Surg 2022)."""
 

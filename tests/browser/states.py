@@ -20,21 +20,23 @@ from model.phantom import phantom_png
 from tests.test_server import Server, start, stop
 from tests.webapp.scans import nifti
 from webapp.jobs.store import Order
+from webapp.keys import add_key
 
 HELD_QUEUE = 2
 
 
 @dataclass(frozen=True)
 class World:
-    """Three servers, and what lies on them.
+    """Four servers, and what lies on them.
 
     open : a server as it is meant to be. held : all of its hands are full, so what is sent waits. offline : its network
-    cannot be loaded. The others are addresses of results.
+    cannot be loaded. shut : it asks for a key. The others are addresses of results.
     """
 
     open: Server
     held: Server
     offline: Server
+    shut: Server
     done: str
     clear: str
     pictures: str
@@ -49,11 +51,13 @@ class World:
 def opened_world(folder: Path, chromium: Browser) -> Iterator[World]:
     """Start the servers, fill them, and stop them in the end."""
     servers: list[Server] = []
+    add_key(folder / "keys", "anybody")
     try:
         for name, environment in (
             ("open", {}),
             ("held", {"GROUNDGLASS_QUEUE": str(HELD_QUEUE)}),
             ("offline", {"GROUNDGLASS_WEIGHTS": str(folder / "missing.xml")}),
+            ("shut", {"GROUNDGLASS_API_KEYS_FILE": str(folder / "keys")}),
         ):
             (folder / name).mkdir()
             servers.append(start(folder / name, WEB_CONCURRENCY="1", **environment))
@@ -64,12 +68,13 @@ def opened_world(folder: Path, chromium: Browser) -> Iterator[World]:
             stop(server)
 
 
-def _filled(page: Page, server: Server, held: Server, offline: Server) -> World:
+def _filled(page: Page, server: Server, held: Server, offline: Server, shut: Server) -> World:
     working = [hold(held) for _ in range(os.cpu_count() or 1)]
     return World(
         server,
         held,
         offline,
+        shut,
         done=send_phantom(page, server, "many"),
         clear=send_phantom(page, server, "no lesion"),
         pictures=send(
@@ -200,6 +205,13 @@ def _busy(page: Page, world: World) -> None:
     expect(page.locator("#come-back")).to_contain_text("Come back in")
 
 
+def _unknown_key(page: Page, world: World) -> None:
+    page.goto(home(world.shut))
+    page.get_by_label("Your key").fill("gg_nobodys")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#sentence")).to_contain_text("not known here")
+
+
 STATES: dict[str, Callable[[Page, World], None]] = {
     "empty": _goto(lambda world: home(world.open)),
     "options": _options,
@@ -220,6 +232,8 @@ STATES: dict[str, Callable[[Page, World], None]] = {
     "expired": _goto(lambda world: f"{home(world.open)}results/{'0' * 32}"),
     "busy": _busy,
     "offline model": _goto(lambda world: home(world.offline)),
+    "sign in": _goto(lambda world: home(world.shut)),
+    "unknown key": _unknown_key,
     "help": _goto(lambda world: f"{home(world.open)}help"),
     "docs": _goto(lambda world: f"{home(world.open)}docs"),
 }

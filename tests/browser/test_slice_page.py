@@ -343,6 +343,16 @@ def test_on_a_phone_nothing_overflows_and_controls_are_large(address: str, page:
         assert [(name, side) for name, side in controls if side < 44] == []
 
 
+@pytest.mark.parametrize("width", [390, 320])
+def test_on_a_phone_the_sliders_stand_right_under_the_picture(width: int, address: str, page: Page) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    open_viewer(page, address)
+    ends = "ids => ids.map((id) => document.getElementById(id).getBoundingClientRect().bottom)"
+    legend, threshold, opacity = page.evaluate(ends, ["legend", "threshold-slider", "opacity-slider"])
+    assert legend < threshold < legend + 72
+    assert threshold < opacity < legend + 128
+
+
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_printed_it_is_one_white_page_without_controls(scheme: str, address: str, page: Page) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")

@@ -97,7 +97,7 @@ def test_it_says_nothing_of_when_and_where_it_was_made(tmp_path: Path) -> None:
 def test_a_volume_without_lesion_has_a_report(tmp_path: Path) -> None:
     words = words_of(report_pdf(segmentation_of(tmp_path, lesion=False), four_slices()), tmp_path)
     assert "none at this threshold" in words
-    assert "class 0 of 0 to 5" in words
+    assert "class 0 on a scale of 0 to 5: no lesion" in words
 
 
 def test_what_is_unknown_is_said(tmp_path: Path) -> None:
@@ -124,6 +124,17 @@ def test_the_sentence_of_a_volume_and_its_table_agree(tmp_path: Path) -> None:
     small = replace(findings, lesion_ml=0.02, lesion_count=0, largest_lesion_ml=0.01)
     assert summary(small).endswith(", less than 0.1 ml.")
     assert dict(lines(small))["Lesions"] == "none of 0.014 ml (a sphere of 3 mm) or more"
+
+
+def test_the_table_says_what_is_counted_and_of_what_the_class_is(tmp_path: Path) -> None:
+    findings = segmentation_of(tmp_path).measured.findings
+    told = dict(lines(replace(findings, severity_grade=2, severity_span="5 to 25 %", lesion_mean_hu=-504.4)))
+    assert told["Lesions"] == "1 lesion of 0.014 ml or more, the largest 1.5 ml"
+    assert told["Severity"] == "class 2 on a scale of 0 to 5: lesion in 5 to 25 % of both lungs"
+    assert told["Mean density of lesions"] == "−504 HU"
+    several = dict(lines(replace(findings, lesion_count=24, ground_glass_percent=87.0)))
+    assert several["Lesions"].startswith("24 lesions of 0.014 ml or more")
+    assert several["Ground glass, consolidation"] == "87 % below −300 HU, 13 % above"
 
 
 @pytest.mark.parametrize("note", ["Left out: “肺 5.0 B30f” (3).", "Left out: “$\\frac{” (1).", "One $ and another $."])

@@ -14,6 +14,7 @@ from app import create_app
 from model.phantom import phantom_png
 from tests.webapp.forms import BROWSER, post_file, post_form, upload
 from webapp.pages import PHANTOMS
+from webapp.words import LUNG_FOLLOWS
 
 
 def read_png(png: bytes) -> np.ndarray:
@@ -56,6 +57,25 @@ def test_a_phantom_is_read_without_a_file(client: FlaskClient, name: str, senten
     assert f"Phantom: {PHANTOMS[name]}" in page
 
 
+def test_the_option_that_tells_how_sure_is_one_link_away(client: FlaskClient) -> None:
+    page = client.get(post_form(client, "/upload", phantom="one").headers["Location"]).text
+    assert "not asked" in page
+    assert 'href="/?quality=1">Send it again with the option Quality</a>' in page
+    form = client.get("/?quality=1").text
+    assert re.search(r'name="quality" value="1" id="quality" checked>', form)
+    assert 'id="quality" checked' not in client.get("/").text
+    again = client.get(post_form(client, "/upload", phantom="one", quality="1").headers["Location"]).text
+    assert "the mirrored readings agree" in again
+    assert "?quality=1" not in again
+
+
+def test_where_the_threshold_is_moved_the_page_says_that_the_lung_follows(client: FlaskClient) -> None:
+    address = post_form(client, "/upload", phantom="one").headers["Location"]
+    moved, as_read = (" ".join(client.get(address + query).text.split()) for query in ("?threshold=0.2", ""))
+    assert f'<p class="aside" data-when-moved>{LUNG_FOLLOWS}</p>' in moved
+    assert f'<p class="aside" data-when-moved hidden>{LUNG_FOLLOWS}</p>' in as_read
+
+
 def test_an_unknown_phantom_is_refused(client: FlaskClient) -> None:
     response = post_form(client, "/upload", phantom="cat")
     assert response.status_code == 400
@@ -96,7 +116,9 @@ def test_the_result_page_says_what_was_found(client: FlaskClient, phantom: bytes
     assert re.search(r"Lesions cover \d+\.\d % of the visible lung in \d+ places?\.", page)
     for words in ("Lesion area", "px of lung", "Number of lesions", "Highest probability", "phantom.png"):
         assert words in page
-    assert "not a medical device" in page
+    # On the screen in the foot of the page, on paper by the figures.
+    assert page.count("not a medical device") == 2
+    assert '<p class="aside paper">For research only.' in page
 
 
 def test_a_picture_is_told_to_be_one(client: FlaskClient, phantom: bytes) -> None:

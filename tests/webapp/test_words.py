@@ -61,8 +61,8 @@ def row(area_px: int | None, **figures: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        (row(160), "3.2 cm² of lesion, 12.4 % of the lung in this slice; mean -612 HU, 93 % ground glass."),
-        (row(160, lesion_percent_of_lung=None), "3.2 cm² of lesion; mean -612 HU, 93 % ground glass."),
+        (row(160), "3.2 cm² of lesion, 12.4 % of the lung in this slice; mean −612 HU, 93 % ground glass."),
+        (row(160, lesion_percent_of_lung=None), "3.2 cm² of lesion; mean −612 HU, 93 % ground glass."),
         (
             row(1600, lesion_area_mm2=None, lesion_mean_hu=None, ground_glass_percent=None),
             "1,600 px of lesion, 12.4 % of the lung in this slice.",
@@ -70,7 +70,7 @@ def row(area_px: int | None, **figures: Any) -> dict[str, Any]:
         (row(1, lesion_mean_hu=None), "less than 0.1 cm² of lesion, 12.4 % of the lung in this slice."),
         (row(0, lesion_mean_hu=None, ground_glass_percent=None), "No lesion in this slice."),
         (row(None), "This slice was not read: its file is damaged."),
-        (row(0, image_number=29, z_mm=-104.25), "No lesion in this slice. Image 29 of the series, at -104.2 mm."),
+        (row(0, image_number=29, z_mm=-104.25), "No lesion in this slice. Image 29 of the series, at −104.2 mm."),
         (row(0, z_mm=3.0), "No lesion in this slice. At 3.0 mm."),
     ],
 )
