@@ -16,7 +16,7 @@ from webapp.jobs import queueing
 from webapp.monitoring import monitor
 from webapp.settings import read_settings
 from webapp.uploads import patience, reading, requests
-from webapp.viewing import drawing, viewer, why
+from webapp.viewing import drawing, report, viewer, why
 
 
 def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
@@ -51,6 +51,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(volumes.blueprint)
     app.register_blueprint(why.blueprint)
+    app.register_blueprint(report.blueprint)
     app.register_blueprint(guide.blueprint)
     app.register_blueprint(viewer.blueprint)
     app.register_blueprint(api.blueprint)

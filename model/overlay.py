@@ -240,12 +240,12 @@ def mark_sides(image: RgbImage) -> None:
         image[inked] = np.rint(alpha * gray + (1.0 - alpha) * image[inked]).astype(np.uint8)
 
 
-def draw_scale(axes: Axes, threshold: float, *, ink: str, size: float) -> None:
+def draw_scale(axes: Axes, threshold: float, *, ink: str, size: float, colours: str = COLOUR_MAP) -> None:
     """Draw the colours from probability 0 to 1 into flat axes, with 0, 1 and the threshold at their places.
 
-    ink : the colour of lines and text. size : of the text, in points.
+    ink : the colour of lines and text. size : of the text, in points. colours : one of COLOUR_MAPS.
     """
-    axes.imshow(colour_table()[np.newaxis], extent=(0.0, 1.0, 0.0, 1.0), aspect="auto")
+    axes.imshow(colour_table(colours)[np.newaxis], extent=(0.0, 1.0, 0.0, 1.0), aspect="auto")
     axes.axvline(threshold, ymin=-0.2, ymax=1.2, color=ink, linewidth=1.5, clip_on=False)
     side = "left" if threshold < 0.2 else "right" if threshold > 0.8 else "center"
     axes.text(threshold, 1.3, f"threshold {threshold:g}", ha=side, va="bottom", fontsize=size, color=ink)

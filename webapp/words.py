@@ -125,6 +125,25 @@ def figures(measurements: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def report_rows(measurements: Mapping[str, Any], sure: str) -> list[tuple[str, str]]:
+    """Return name and value of each figure of a slice as its report has them.
+
+    measurements : as `model.findings.Findings.as_dict` gives them. sure : see `certainty`.
+    """
+    told, lung = figures(measurements), measurements["lung_area_px"]
+    lung_told = "not told by this network" if lung is None else f"{count(lung)} px" if lung else "none found"
+    return [
+        ("Share of the visible lung", told["share"]),
+        ("Lung in this slice", lung_told),
+        ("Number of lesions", told["count"]),
+        ("Largest lesion", f"{count(measurements['largest_lesion_px'])} px"),
+        ("Lesion area", told["area"]),
+        ("Share of the picture", told["picture"]),
+        ("Highest probability", f"{probability(measurements['highest_probability'])}, the network's own estimate"),
+        ("How sure", sure),
+    ]
+
+
 def _share_of(lung_area_px: int | None) -> str:
     if lung_area_px is None:
         return "This network marks lesions only, not the lung."

@@ -15,7 +15,8 @@ from PIL import Image
 
 from model.decode.ct import CtVolume
 from model.export.lines import lines, spacing, summary
-from model.export.pdf import FOOT_LINES, FOOT_STEP, FOOT_TOP, made_on, report_pdf, wrapped
+from model.export.pdf import made_on, report_pdf
+from model.export.sheet import FOOT_LINES, FOOT_STEP, FOOT_TOP, wrapped
 from model.volume.segment import VolumeSegmentation
 from tests.volume.written import by_hand, chest, drawn_volume
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from webapp.words import chart, chart_scale, count, percent, probability, slice_summary, summary
+from webapp.words import chart, chart_scale, count, percent, probability, report_rows, slice_summary, summary
 
 
 def measurements(lesions: int, of_lung: float | None) -> dict[str, float | int | None]:
@@ -92,3 +92,21 @@ def test_any_lesion_has_a_bar_that_is_seen() -> None:
 )
 def test_the_chart_states_what_its_highest_bar_is(rows: list[dict[str, Any]], scale: str) -> None:
     assert chart_scale(rows) == scale
+
+
+@pytest.mark.parametrize(
+    ("lung", "told"), [(None, "not told by this network"), (0, "none found"), (51219, "51,219 px")]
+)
+def test_the_report_tells_of_the_lung_as_far_as_it_is_known(lung: int | None, told: str) -> None:
+    measured = {
+        "lesion_percent_of_lung": None,
+        "lung_area_px": lung,
+        "lesion_count": 2,
+        "largest_lesion_px": 1204,
+        "lesion_area_px": 1500,
+        "lesion_percent_of_image": 4.5,
+        "highest_probability": 0.999,
+    }
+    rows = dict(report_rows(measured, "not asked"))
+    assert (rows["Lung in this slice"], rows["Largest lesion"], rows["How sure"]) == (told, "1,204 px", "not asked")
+    assert rows["Highest probability"] == "more than 0.99, the network's own estimate"

@@ -138,6 +138,7 @@ OPERATIONS = {
     "volumes.slice_picture": _found(
         "The picture.", _files("image/png"), query=_options(*_DRAWING, "download"), number=_NUMBER, kind=_PICTURE
     ),
+    "report.slice_report": _found("The report.", _files("application/pdf"), query=_options(*_DRAWING)),
     "why.explanation": _explained(),
     "why.slice_explanation": _explained(number=_NUMBER),
     "api.healthz": _told("It lives.", _one_of(Health)),

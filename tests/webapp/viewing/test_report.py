@@ -1,0 +1,64 @@
+"""The report of a slice, as it is looked at."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+from flask.testing import FlaskClient
+
+from model.overlay import encode_png
+from model.phantom import EXAMPLES, draw_phantom
+from tests.export.test_pdf import words_of
+from tests.webapp.forms import BROWSER, upload
+
+
+def report_of(client: FlaskClient, address: str, folder: Path) -> str:
+    response = client.get(address)
+    assert response.status_code == 200
+    assert response.content_type == "application/pdf"
+    return words_of(response.data, folder)
+
+
+def test_the_page_leads_to_a_report_of_what_it_shows(client: FlaskClient, phantom: bytes, tmp_path: Path) -> None:
+    address = upload(client, phantom, name="doe^jane.png")
+    page = client.get(f"{address}?threshold=0.2").text
+    link = re.search(r'href="([^"]+/report\.pdf[^"]*)"', page)
+    assert link is not None
+    words = report_of(client, link[1].replace("&amp;", "&"), tmp_path)
+    told = client.get(f"{address}/figures.json?threshold=0.2").json
+    assert told is not None
+    assert told["sentence"] in words
+    assert f"Lesion area {told['measurements']['lesion_area_px']:,} px" in words
+    assert "Threshold 0.2." in words
+    assert f"Result {address[-32:-26]}, read on " in words
+    assert told["model"]["sha256"] in words
+    assert told["notice"] in words
+    # What a file is called may be whose it is.
+    assert "doe" not in words
+
+
+def test_it_is_a_file_to_keep_and_nothing_is_stored(client: FlaskClient, phantom: bytes, tmp_path: Path) -> None:
+    address = upload(client, phantom)
+    response = client.get(f"{address}/report.pdf")
+    name = f"groundglass-{address[-32:-26]}-report.pdf"
+    assert response.headers["Content-Disposition"] == f'attachment; filename="{name}"'
+    assert response.headers["Cache-Control"] == "no-store"
+    assert list(tmp_path.rglob("*.pdf")) == []
+
+
+def test_of_what_was_refused_it_carries_the_warning(client: FlaskClient, tmp_path: Path) -> None:
+    image = np.repeat(draw_phantom(EXAMPLES["many"])[..., np.newaxis], 3, axis=2)
+    image[:256, :256] = (200, 20, 20)
+    address = upload(client, encode_png(image[..., ::-1]))
+    words = report_of(client, f"{address}/report.pdf", tmp_path)
+    assert words.count("This does not look like a chest CT: 25 % of the picture is in colour") == 1
+
+
+def test_what_is_not_there_has_none(client: FlaskClient) -> None:
+    assert client.get(f"/results/{'0' * 32}/report.pdf", headers=BROWSER).status_code == 404
+
+
+def test_a_threshold_that_is_none_is_told(client: FlaskClient, phantom: bytes) -> None:
+    assert client.get(f"{upload(client, phantom)}/report.pdf?threshold=x").status_code == 400
