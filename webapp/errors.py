@@ -102,7 +102,10 @@ def _too_large_sentence() -> str:
     megabytes = current_settings().max_upload_mb
     length = request.content_length
     if length is not None and length <= megabytes * 1_000_000:
-        return "The upload has too many fields, or a field that is too long. Send the file and the options alone."
+        return (
+            "The upload has too many fields, a field that is too long, or parts that do not begin with the boundary "
+            "that its header names. Send the file, with a file name, and the options alone."
+        )
     return f"The upload is larger than {megabytes} MB, the most that is taken."
 
 
@@ -173,4 +176,6 @@ def _as_json(problem: Problem, sentence: str) -> dict[str, Any]:
 
 def wants_page() -> bool:
     """Whether the sender is a browser: it names HTML among what it takes, which programs do not."""
-    return request.blueprint != "api" and any(kind == "text/html" for kind in request.accept_mimetypes.values())
+    return request.blueprint != "api" and any(
+        kind == "text/html" and quality > 0.0 for kind, quality in request.accept_mimetypes
+    )

@@ -85,7 +85,7 @@ def test_a_file_name_that_is_not_utf_8_is_told_of(client: FlaskClient) -> None:
     body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="caf\xe9.png"\r\n\r\ndata\r\n--x--\r\n'
     response = client.post("/predict", data=body, content_type="multipart/form-data; boundary=x")
     assert response.status_code == 400
-    assert "its name in UTF-8" in response.get_json()["detail"]
+    assert "a name in it is not UTF-8" in response.get_json()["detail"]
 
 
 def test_a_body_that_is_no_form_is_no_file(client: FlaskClient) -> None:
@@ -200,3 +200,16 @@ def test_without_weights_an_upload_gets_a_sentence_but_no_path(tmp_path: Path) -
     assert response.status_code == 503
     assert "The server cannot read slices now" in response.text
     assert str(tmp_path) not in response.text
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("text/html", "text/html; charset=utf-8"),
+        ("text/html;q=0.1, application/json", "text/html; charset=utf-8"),
+        ("text/html;q=0", "application/problem+json"),
+        ("text/html;q=0, */*", "application/problem+json"),
+    ],
+)
+def test_html_is_for_those_who_take_it(client: FlaskClient, accept: str, kind: str) -> None:
+    assert client.get("/nothing", headers={"Accept": accept}).content_type == kind

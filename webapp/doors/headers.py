@@ -67,7 +67,7 @@ def init_app(app: Flask) -> None:
 def _harden(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
-    if request.endpoint not in CACHED or response.status_code >= 400:
+    if request.endpoint not in CACHED or request.method == "OPTIONS" or response.status_code >= 400:
         # Results must be gone when they have expired, and forms hold a token that is one visitor's own.
         response.headers["Cache-Control"] = "no-store"
     if request.is_secure:

@@ -45,6 +45,9 @@ MAX_FIELDS_BYTES = 100_000
 
 _IN_MEMORY_BYTES = 8_000_000
 
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{1,70}")
+_SHOWN_LETTERS = 20
+
 _WHOLE = re.compile(r"[0-9]{1,9}")
 
 
@@ -177,15 +180,48 @@ def read_form(request: Request) -> None:
 
     Raises
     ------
-    BrokenUpload : the request ended early or is no proper form.
+    BrokenUpload : the request ended early, is no proper form, or is compressed.
     StorageError : it cannot be kept.
     """
+    _require_readable(request)
     try:
         with on_disk():
             _ = request.form
     except (OSError, ParseException) as exc:
         # The client is gone, or gunicorn met a malformed body while Flask read it.
         raise BrokenUpload("The upload broke off or is no proper form. Send it again.") from exc
+    if _is_multipart(request) and _has_parts(request) and not (request.form or request.files):
+        # Werkzeug drops a form whole where anything in it is wrong.
+        raise BrokenUpload(
+            "Nothing could be read in the form that was sent: it broke off, its parts do not begin and end with the "
+            "boundary that its header names, or a name in it is not UTF-8. Send it again."
+        )
+
+
+def _is_multipart(request: Request) -> bool:
+    return request.mimetype == "multipart/form-data"
+
+
+def _has_parts(request: Request) -> bool:
+    """Whether more was sent than the end of a form, which is all of one without fields."""
+    return (request.content_length or 0) > len(request.mimetype_params.get("boundary", "")) + len("\r\n----\r\n")
+
+
+def _require_readable(request: Request) -> None:
+    """Refuse a form that cannot be taken apart, by its headers alone."""
+    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        raise BrokenUpload(
+            f"The request is compressed as a whole (Content-Encoding: {coding[:_SHOWN_LETTERS]}), which is not read. "
+            "Send it without; files that are compressed themselves, .nii.gz or .zip, are read."
+        )
+    boundary = request.mimetype_params.get("boundary", "").strip()
+    if _is_multipart(request) and not _BOUNDARY.fullmatch(boundary):
+        shown = f"is {boundary[:_SHOWN_LETTERS]!r}, of {len(boundary)} characters" if boundary else "is missing"
+        raise BrokenUpload(
+            f"The boundary of the form, in the header Content-Type, {shown}. It must be 1 to 70 letters, digits and "
+            "such (RFC 2046); let your HTTP library choose it."
+        )
 
 
 def read_upload(request: Request, *, several_pictures: bool = False) -> Upload:
@@ -202,9 +238,13 @@ def read_upload(request: Request, *, several_pictures: bool = False) -> Upload:
     """
     read_form(request)
     files = [file for file in request.files.getlist(FIELD) if file.filename]
+    if not files and FIELD in request.form:
+        raise MissingFile(
+            f'The field "{FIELD}" holds text, and no file. Send the file itself in it, with a file name, and no '
+            "multipart within the part."
+        )
     if not files:
         raise MissingFile(
-            # Werkzeug drops a form whole where a name in it is not UTF-8.
             f'No file was sent. Choose a CT slice; programs send it as multipart/form-data in the field "{FIELD}", '
             "its name in UTF-8."
         )

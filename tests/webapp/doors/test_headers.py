@@ -71,3 +71,9 @@ def test_no_template_has_script_or_style_of_its_own(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"\sstyle=|\son[a-z]+=|<style|javascript:", text)
     assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", text))
+
+
+def test_what_may_be_done_with_a_static_file_is_not_kept(client: FlaskClient) -> None:
+    assert client.options("/static/viewer.js").headers["Cache-Control"] == "no-store"
+    with client.get("/static/viewer.js") as answer:
+        assert answer.headers["Cache-Control"] != "no-store"
