@@ -64,7 +64,7 @@ def _described() -> Described:
 @blueprint.get("/openapi.json")
 def document() -> Response:
     """Send the OpenAPI document."""
-    return jsonify(_described().document)
+    return jsonify(_described().document | {"servers": [{"url": request.script_root or "/"}]})
 
 
 @blueprint.get("/docs")
@@ -87,7 +87,7 @@ def _example(name: str) -> str:
 
 def _here(example: str) -> str:
     """Return an example that asks this server."""
-    return example.replace(_SERVER, request.host_url.rstrip("/"))
+    return example.replace(_SERVER, request.root_url.rstrip("/"))
 
 
 def _operations(described: Json) -> Iterator[Json]:

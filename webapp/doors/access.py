@@ -174,7 +174,8 @@ def _turn_away() -> BaseResponse:
         raise TurnedAway(HTTPStatus.UNAUTHORIZED, _NO_KEY, headers=_challenge())
     if request.method not in ("GET", "HEAD"):
         raise TurnedAway(HTTPStatus.UNAUTHORIZED, _SIGNED_OUT, headers=_challenge())
-    return redirect(url_for("access.sign_in", next=request.full_path.rstrip("?")), HTTPStatus.SEE_OTHER)
+    wanted = request.script_root + request.full_path.rstrip("?")
+    return redirect(url_for("access.sign_in", next=wanted), HTTPStatus.SEE_OTHER)
 
 
 def _challenge() -> dict[str, str]:
