@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_server import ROOT, Server, free_port, start, stop, wait_until_alive
+from benchmarks.serving import free_port
+from tests.test_server import ROOT, Server, start, stop, wait_until_alive
 from tests.webapp.forms import token_of
 
 BEGIN = (

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.serving import free_port
 from model.phantom import phantom_png
 from tests.webapp.forms import token_of
 from tests.webapp.scans import nifti
@@ -58,12 +59,6 @@ class Server:
             head = (field + token_of(page.decode()) + "\r\n").encode() + head
             headers = {"Cookie": answered["Set-Cookie"].partition(";")[0], **headers}
         return self.ask("POST", path, head + data + b"\r\n--x--\r\n", **kind, **headers)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def start(folder: Path, **environment: str) -> Server:

@@ -21,7 +21,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from app import create_app
-from tests.test_server import free_port
+from benchmarks.serving import free_port
 from tests.webapp.forms import BROWSER, post_file, upload
 from tests.webapp.scans import nifti
 from webapp.jobs.queueing import EXTENSION, RedisQueue
