@@ -35,10 +35,16 @@ def test_every_answer_is_described(tmp_path: Path, phantom: bytes) -> None:
         stop(server)
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
     answered = answers_of(server)
-    for endpoint in ("pages.picture", "why.explanation", "volumes.slice_picture", "volumes.file"):
+    for endpoint in (
+        "pages.picture",
+        "report.slice_report",
+        "why.explanation",
+        "volumes.slice_picture",
+        "volumes.file",
+    ):
         assert (endpoint, 200) in answered
     # All operations, and enough of each that something was asked at all.
-    assert "11 selected / 11 total" in done.stdout
+    assert "12 selected / 12 total" in done.stdout
     assert "Traceback" not in server.log.read_text()
 
 

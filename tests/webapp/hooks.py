@@ -17,7 +17,8 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     if "result_id" in case.path_parameters:
-        is_of_slice = case.path in ("/results/{result_id}/{name}.png", "/results/{result_id}/why.png")
+        of_slices = [f"/results/{{result_id}}/{name}" for name in ("{name}.png", "why.png", "report.pdf")]
+        is_of_slice = case.path in of_slices
         case.path_parameters["result_id"] = os.environ["TEST_SLICE" if is_of_slice else "TEST_VOLUME"]
     if "/files/" in case.path:
         case.path_parameters["name"] = "mask.nii.gz"
