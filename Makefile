@@ -21,7 +21,7 @@ serve: .venv/serve.done
 	$(BIN)/gunicorn --config gunicorn.conf.py wsgi:app
 
 test: check
-	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 install: .venv/all.done
 

@@ -232,7 +232,7 @@ RGB = np.zeros((36, 40, 5), [("R", "u1"), ("G", "u1"), ("B", "u1")])
         (nifti_bytes(change=put(PIXDIM + 4, "<f", float("nan")), codes=(0, 1)), NotCt, "where its voxels lie"),
         (nifti_bytes(change=put(344, "4s", b"ni1\0")), NotAnImage, "the header of a NIfTI pair"),
         (gzip.compress(gzip.compress(nifti_bytes())), NotAnImage, "holds no NIfTI volume"),
-        (gzip.compress(b"hello"), NotAnImage, "holds no NIfTI volume"),
+        (gzip.compress(b"hello", mtime=0), NotAnImage, "holds no NIfTI volume"),
     ],
 )
 def test_what_is_no_volume_of_a_ct_is_refused_with_its_reason(

@@ -39,7 +39,7 @@ PNG = phantom_png("one")
         (b"\x08\0\x05\0CS\x0a\0ISO_IR 100", DICOM),
         (b"\x08\0text that begins so", UNKNOWN),
         (nifti_bytes(), NIFTI),
-        (gzip.compress(b""), GZIP),
+        (gzip.compress(b"", mtime=0), GZIP),
         (zip_bytes({}), ZIP),
         (zip_bytes({"a": b"b"}), ZIP),
         (PNG, PICTURE),
