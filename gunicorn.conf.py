@@ -19,7 +19,7 @@ from webapp.keys import read_keys
 from webapp.memory import share_arenas
 from webapp.monitoring import logs
 from webapp.results import ResultStore
-from webapp.settings import counters_file, read_settings, read_workers
+from webapp.settings import counters_file, read_prefix, read_settings, read_workers
 
 host, port = os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT", "8000")
 bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -32,6 +32,8 @@ try:
     # Each worker is a process with its own copy of the network, about 400 MB. Results lie on disk, so any worker
     # answers for any result.
     workers = read_workers(os.environ)
+    # Used by each worker, in wsgi.py; here, what is wrong with it is told once.
+    read_prefix(os.environ)
     # Made here where it is missing, so that what is wrong with it is told once.
     secret_key(settings)
     if settings.api_keys_file is not None:

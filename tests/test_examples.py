@@ -29,26 +29,30 @@ FOLDER = Path(__file__).parents[1] / "docs" / "examples"
 
 @dataclass(frozen=True)
 class Asked:
-    """A server, and the key that it asks for; empty where it asks for none."""
+    """A server, the key that it asks for, and the path that all its addresses begin with; empty where there is none."""
 
     port: int
     key: str = ""
+    prefix: str = ""
 
     @property
     def environment(self) -> dict[str, str]:
         """Return what examples are told of it."""
-        told = {"SERVER": f"http://127.0.0.1:{self.port}"} | ({"GROUNDGLASS_KEY": self.key} if self.key else {})
+        told = {"SERVER": f"http://127.0.0.1:{self.port}{self.prefix}"} | (
+            {"GROUNDGLASS_KEY": self.key} if self.key else {}
+        )
         return {name: text for name, text in os.environ.items() if name != "GROUNDGLASS_KEY"} | told
 
 
-@pytest.fixture(scope="module", params=["open", "with keys"])
+@pytest.fixture(scope="module", params=["open", "with keys", "below a prefix"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
     folder, key, settings = tmp_path_factory.mktemp("examples"), "", {"WEB_CONCURRENCY": "1"}
     if request.param == "with keys":
         key = add_key(folder / "keys", "anna")
         settings["GROUNDGLASS_API_KEYS_FILE"] = str(folder / "keys")
+    prefix = settings["SCRIPT_NAME"] = "/ct" if request.param == "below a prefix" else ""
     server = start(folder, **settings)
-    yield Asked(server.port, key)
+    yield Asked(server.port, key, prefix)
     stop(server)
 
 

@@ -70,15 +70,15 @@ def start(folder: Path, **environment: str) -> Server:
             command, cwd=ROOT, env=os.environ | settings | environment, stdout=file, stderr=subprocess.STDOUT
         )
     server = Server(process, port, folder / "results", log)
-    wait_until_alive(server)
+    wait_until_alive(server, environment.get("SCRIPT_NAME", ""))
     return server
 
 
-def wait_until_alive(server: Server) -> None:
+def wait_until_alive(server: Server, prefix: str = "") -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
-            if server.ask("GET", "/healthz")[0] == 200:
+            if server.ask("GET", f"{prefix}/healthz")[0] == 200:
                 return
         except OSError:
             time.sleep(0.1)

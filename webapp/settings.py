@@ -24,6 +24,7 @@ LEAST_KEY_LENGTH = 32
 """In characters, of a secret key: 128 bits in hexadecimal."""
 
 _HEADER = re.compile("[A-Za-z0-9-]*")
+_PREFIX = re.compile("(/[A-Za-z0-9._~-]+)*/?")
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,22 @@ def read_workers(environ: Mapping[str, str]) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ValueError(f"WEB_CONCURRENCY must be a whole number of 1 or more, got {text!r}")
     return int(text)
+
+
+def read_prefix(environ: Mapping[str, str]) -> str:
+    """Return the path below which all is served, from SCRIPT_NAME; empty, the default, where that is the whole host.
+
+    >>> read_prefix({"SCRIPT_NAME": "/ct/"}), read_prefix({"SCRIPT_NAME": "/"}), read_prefix({})
+    ('/ct', '', '')
+
+    Raises
+    ------
+    ValueError : it is no plain path that begins with a slash.
+    """
+    text = environ.get("SCRIPT_NAME", "")
+    if not _PREFIX.fullmatch(text):
+        raise ValueError(f"SCRIPT_NAME must be a path that begins with a slash, /ct say, got {text!r}")
+    return text.rstrip("/")
 
 
 def _read(name: str, text: str, kind: str) -> object:

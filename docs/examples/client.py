@@ -2,6 +2,7 @@
 
 import os
 import time
+from urllib.parse import urljoin
 
 import requests
 
@@ -23,7 +24,7 @@ def checked(answer):
 with open("scan.nii.gz", "rb") as file:
     sent = checked(client.post(f"{SERVER}/predict", files={"file": file}))
 
-address = SERVER + sent.headers["Location"]
+address = urljoin(sent.url, sent.headers["Location"])
 while (job := checked(client.get(address)).json())["state"] in ("queued", "working"):
     print(f"{job['slices_done']} of {job['slices'] or '?'} slices")
     time.sleep(1)
@@ -33,4 +34,4 @@ if job["state"] == "failed":
 volume = job["measurements"]["volume"]
 print(f"{volume['lesion_percent_of_lung']} % of the lung, severity {volume['severity_grade']}")
 with open("mask.nii.gz", "wb") as file:
-    file.write(checked(client.get(SERVER + job["files"]["mask.nii.gz"])).content)
+    file.write(checked(client.get(urljoin(address, job["files"]["mask.nii.gz"]))).content)

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app import create_app
+from tests.test_server import start, stop
 from tests.webapp.forms import BROWSER, token_of
 from tests.webapp.scans import nifti
 from tests.webapp.test_volumes import queue_of
@@ -83,3 +84,14 @@ def test_whoever_signs_in_comes_back_below_the_prefix(tmp_path: Path) -> None:
     assert 'name="next" value="/ct/"' in form.text
     answer = client.post("/sign-in", data=fields, headers=BROWSER, environ_overrides=BELOW)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/ct/")
+
+
+def test_outside_the_prefix_there_is_nothing(tmp_path: Path) -> None:
+    server = start(tmp_path, SCRIPT_NAME="/ct/", WEB_CONCURRENCY="1")
+    try:
+        found = {path: server.ask("GET", path)[0] for path in ("/ct/help", "/ct", "/", "/help", "/ctx", "/ct%2fhelp")}
+        sent = server.ask("GET", "/help", SCRIPT_NAME="/")[0]
+    finally:
+        stop(server)
+    assert found == {"/ct/help": 200, "/ct": 308, "/": 404, "/help": 404, "/ctx": 404, "/ct%2fhelp": 200}
+    assert sent == 404

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from model.engine import SHIPPED_WEIGHTS
-from webapp.settings import Settings, read_settings, read_workers
+from webapp.settings import Settings, read_prefix, read_settings, read_workers
 
 
 def test_without_variables_the_defaults_hold() -> None:
@@ -69,6 +69,22 @@ def test_the_number_of_workers_is_read_strictly() -> None:
             read_workers({"WEB_CONCURRENCY": text})
 
 
+@pytest.mark.parametrize("text", ["ct", "/a b", "//ct", "/ct?", "http://ct.example.org/ct"])
+def test_a_prefix_is_a_path(text: str) -> None:
+    with pytest.raises(ValueError, match="SCRIPT_NAME must be a path that begins with a slash, /ct say, got"):
+        read_prefix({"SCRIPT_NAME": text})
+
+
+def test_a_prefix_ends_without_a_slash() -> None:
+    assert [read_prefix({"SCRIPT_NAME": text}) for text in ("", "/", "/ct", "/ct/", "/a/b-1")] == [
+        "",
+        "",
+        "/ct",
+        "/ct",
+        "/a/b-1",
+    ]
+
+
 def test_a_mistyped_variable_is_refused() -> None:
     with pytest.raises(ValueError, match="GROUNDGLASS_TRESHOLD is no setting; known are GROUNDGLASS_WEIGHTS"):
         read_settings({"GROUNDGLASS_TRESHOLD": "0.4"})
@@ -77,5 +93,5 @@ def test_a_mistyped_variable_is_refused() -> None:
 def test_every_setting_is_in_the_readme() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     names = [f"GROUNDGLASS_{name.upper()}" for name in Settings.__dataclass_fields__ if name != "redis_url"]
-    for name in (*names, "REDIS_URL"):
+    for name in (*names, "REDIS_URL", "SCRIPT_NAME"):
         assert f"`{name}`" in readme
