@@ -16,6 +16,7 @@ from webapp.jobs.status import FAILED, QUEUED, WORKING, Status
 from webapp.results import PICTURES, current_results
 
 _MEASURED = ("volume", "slices", "model", "quality", "flip_dice", "recognition", "notes")
+_OF_A_PICTURE = ("name", "sentence", "recognition", "notes")
 
 
 def describe(result_id: str, status: Status) -> dict[str, Any]:
@@ -40,11 +41,8 @@ def describe(result_id: str, status: Status) -> dict[str, Any]:
         answer["notice"] = NOTICE
     elif details is not None and "pictures" in details:
         answer["pictures"] = [
-            {
-                "name": picture["name"],
-                "sentence": picture["sentence"],
-                "page": url_for("pages.result", result_id=picture["result_id"]),
-            }
+            {name: picture[name] for name in _OF_A_PICTURE}
+            | {"page": url_for("pages.result", result_id=picture["result_id"])}
             for picture in details["pictures"]
         ]
         answer |= {"left": details["left"], "notice": NOTICE}

@@ -96,17 +96,34 @@ def summary(measurements: dict[str, float | int | None]) -> str:
 def pictures_summary(pictures: Sequence[Mapping[str, Any]]) -> str:
     """Return what was found in several pictures, each read by itself; those that are refused do not count.
 
-    >>> ill, well, hand = ({"lesion_count": 2, "refused": refused} for refused in (False, False, True))
-    >>> pictures_summary([ill, well | {"lesion_count": 0}]), pictures_summary([hand, ill])
-    ('Lesions were found in 1 of 2 pictures.', 'Lesions were found in 1 of 1 picture.')
+    pictures : "lesion_count" and "recognition" of each, the latter as `model.recognise.judge.Recognition.as_dict` gives
+    it. Of those that count, the ones with a warning are counted once more.
+
+    >>> ill, turned, hand = (
+    ...     {"lesion_count": 2, "recognition": {"refused": refused, "sentence": told}}
+    ...     for refused, told in ((False, ""), (False, "It is upside down."), (True, "It is a hand."))
+    ... )
+    >>> pictures_summary([ill, hand, ill | {"lesion_count": 0}])
+    'Lesions were found in 1 of 2 pictures.'
+    >>> pictures_summary([ill, turned])
+    'Lesions were found in 2 of 2 pictures. Look at 1 of them with care.'
+    >>> pictures_summary([turned | {"lesion_count": 0}, hand])
+    'No lesion was found in 1 picture. Look at it with care.'
     """
     if not pictures:
         return "None of the files could be read."
-    counts = [picture["lesion_count"] for picture in pictures if not picture["refused"]]
-    if not counts:
+    read = [picture for picture in pictures if not picture["recognition"]["refused"]]
+    if not read:
         return "None of the pictures looks like a chest CT."
-    found, several = sum(map(bool, counts)), "1 picture" if len(counts) == 1 else f"{len(counts)} pictures"
-    return f"Lesions were found in {found} of {several}." if found else f"No lesion was found in {several}."
+    found, several = sum(bool(picture["lesion_count"]) for picture in read), _several(len(read))
+    told = f"Lesions were found in {found} of {several}." if found else f"No lesion was found in {several}."
+    doubtful = sum(bool(picture["recognition"]["sentence"]) for picture in read)
+    which = "it" if len(read) == 1 else f"{doubtful} of them"
+    return f"{told} Look at {which} with care." if doubtful else told
+
+
+def _several(pictures: int) -> str:
+    return "1 picture" if pictures == 1 else f"{pictures} pictures"
 
 
 def figures(measurements: Mapping[str, Any]) -> dict[str, str]:
@@ -176,7 +193,7 @@ AGREE_FROM = 0.7
 def slice_summary(row: Mapping[str, Any]) -> str:
     """Return what one slice of a volume shows, and where other viewers have it.
 
-    row : as `model.volume.findings.SliceRow.as_dict` gives it.
+    row : as `model.volume.rows.SliceRow.as_dict` gives it.
     """
     return _slice_finding(row) + _slice_place(row)
 

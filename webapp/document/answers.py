@@ -29,7 +29,9 @@ class Recognised(BaseModel):
     """What the upload looks like, before anybody asks where its lesions are."""
 
     kind: str = Field(description="the likeliest, such as chest CT")
-    refused: bool = Field(description="whether it does not look like a chest CT, and was read because of force=1")
+    refused: bool = Field(
+        description="whether it does not look like a chest CT, and was read because of force=1, or as one of several"
+    )
     sentence: str = Field(description="what to know of it; empty where it looks as it should")
 
 
@@ -122,7 +124,9 @@ class PictureOfMany(BaseModel):
     """One of several pictures that were sent at once."""
 
     name: str
-    sentence: str = Field(description="what was found")
+    sentence: str = Field(description="what was found; of a picture that is refused, why")
+    recognition: Recognised
+    notes: list[str] = Field(description="what is odd about the picture, as sentences")
     page: str = Field(description="address of its page")
 
 

@@ -49,11 +49,8 @@ def read_pictures(sources: Sequence[SourceFile], shown_name: str, attempt: Attem
 
 def _finding(details: Mapping[str, Any]) -> str:
     """Return what one picture shows, or why it was not read as a chest CT."""
-    return str(details["recognition"]["sentence"]) if _is_refused(details) else words.summary(details["measurements"])
-
-
-def _is_refused(details: Mapping[str, Any]) -> bool:
-    return bool(details["recognition"] and details["recognition"]["refused"])
+    recognition = details["recognition"]
+    return str(recognition["sentence"]) if recognition["refused"] else words.summary(details["measurements"])
 
 
 def _line(result_id: str, details: Mapping[str, Any]) -> Details:
@@ -62,6 +59,7 @@ def _line(result_id: str, details: Mapping[str, Any]) -> Details:
         "result_id": result_id,
         "name": details["name"],
         "sentence": _finding(details),
-        "refused": _is_refused(details),
         "lesion_count": details["measurements"]["lesion_count"],
+        "recognition": details["recognition"],
+        "notes": details["notes"],
     }

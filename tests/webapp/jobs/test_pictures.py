@@ -82,6 +82,27 @@ def test_each_that_is_refused_is_read_anyway_by_one_click(app: Flask) -> None:
     assert "of the picture is in colour" in forced
 
 
+UPSIDE_DOWN = "This looks like a chest CT that is upside down. Turn it so that the spine is below."
+
+
+def test_what_makes_a_finding_doubtful_stands_by_it_and_is_counted(app: Flask) -> None:
+    turned = encode_png(np.ascontiguousarray(np.flipud(draw_phantom(EXAMPLES["none"]))))
+    address = read(app, ("a.png", phantom_png("many")), ("turned.png", turned), ("hand.png", in_colour()))
+    client = app.test_client()
+    page = " ".join(client.get(address).text.split())
+    assert re.search(r"<h1>(Lesions|No lesion)[^<]* 2 pictures\. Look at 1 of them with care\.</h1>", page)
+    first, second, third = page.split('<ul class="batch">')[1].split("</li>")[:3]
+    assert "caution" not in first
+    assert f'<p class="caution">{UPSIDE_DOWN}</p>' in second
+    assert second.index(UPSIDE_DOWN) < second.index("<p>")
+    # Why it is refused is said once.
+    assert third.count("<p") == 2
+    told = client.get(address.replace("results", "jobs")).get_json()["pictures"]
+    assert [picture["recognition"]["refused"] for picture in told] == [False, False, True]
+    assert [picture["recognition"]["sentence"] for picture in told][:2] == ["", UPSIDE_DOWN]
+    assert [UPSIDE_DOWN in picture["notes"] for picture in told] == [False, True, False]
+
+
 def test_where_none_can_be_read_the_page_says_so(app: Flask) -> None:
     address = read(app, *((name, phantom_png("one")[:5000]) for name in ("a.png", "b.png")))
     page = app.test_client().get(address)
