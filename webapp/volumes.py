@@ -73,7 +73,7 @@ def slice_picture(result_id: str, number: int, kind: str) -> Response:
     if not 1 <= number <= len(details["slices"]):
         abort(HTTPStatus.NOT_FOUND)
     options = ViewOptions.of_address(request.args)
-    files, is_kept = SliceFiles(folder / SLICES), bool(options.download)
+    files, is_kept = SliceFiles(folder / SLICES), options.download
     if kind in DRAWN:
         state = view_as(options, details["volume"]["threshold"])
         sides = is_kept and sides_known(details)

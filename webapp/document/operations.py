@@ -73,9 +73,8 @@ _RESULT_ID: Json = {"type": "string", "pattern": "^[0-9a-f]{32}$", "description"
 def _options(*names: str) -> Sequence[Json]:
     """Return some of the options of a view as parameters."""
     schemas: dict[str, Json] = ViewOptions.model_json_schema()["properties"]
-    for name in ("threshold", "download"):
-        # What is used instead is no value that can be sent.
-        del schemas[name]["default"]
+    # What is used instead is no value that can be sent.
+    del schemas["threshold"]["default"]
     return [{"name": name, "in": "query", "schema": schemas[name]} for name in names]
 
 

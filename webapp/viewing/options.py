@@ -58,9 +58,9 @@ class ViewOptions(BaseModel):
     colours: str = _one_of(*COLOUR_MAPS, meaning="the colour map")
     outline: bool = _one_of("1", "0", meaning="1 draws the outline of what is called, 0 leaves it out")
     bar: bool = _one_of("1", "0", meaning="1 draws the colour bar, 0 leaves it out")
-    download: str = Field(default="", description="anything sends it as a file to keep")
+    download: bool = _one_of("0", "1", meaning="1 sends it as a file to keep")
 
-    @field_validator("view", "colours", "outline", "bar", mode="before")
+    @field_validator("view", "colours", "outline", "bar", "download", mode="before")
     @classmethod
     def _read_word(cls, text: str, info: ValidationInfo) -> str:
         field = cls.model_fields[info.field_name or ""]

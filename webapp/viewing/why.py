@@ -92,7 +92,7 @@ def explanation(result_id: str) -> Response:
     if kept is None:
         abort(HTTPStatus.NOT_FOUND)
     require_same_network(details)
-    png = _draw(kept, view_as(options, details["measurements"]["threshold"]).threshold, legend=bool(options.download))
+    png = _draw(kept, view_as(options, details["measurements"]["threshold"]).threshold, legend=options.download)
     return _answer(warned(png, recognition_in(details)), f"groundglass-{result_id[:6]}-why.png", options)
 
 
@@ -109,7 +109,7 @@ def slice_explanation(result_id: str, number: int) -> Response:
     png = _draw(
         kept,
         view_as(options, details["volume"]["threshold"]).threshold,
-        legend=bool(options.download),
+        legend=options.download,
         spacing_mm=details["spacing_mm"],
         sides=sides_known(details),
     )

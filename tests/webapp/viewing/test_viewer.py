@@ -180,3 +180,13 @@ def test_no_part_of_a_slice_is_sent_for_options_that_cannot_be_read(read: Read, 
     response = client.get(f"{address}/{name}?{options}")
     assert response.status_code == 400
     assert f"The option {options.partition('=')[0]} is" in response.get_json()["detail"]
+
+
+@pytest.mark.parametrize("name", ["overlay.png", "figures.json"])
+def test_what_is_not_to_be_kept_is_shown(client: FlaskClient, phantom: bytes, name: str) -> None:
+    address = f"{upload(client, phantom)}/{name}"
+    shown, kept, unknown = (client.get(f"{address}?download={text}") for text in ("0", "1", "yes"))
+    assert "Content-Disposition" not in shown.headers
+    assert kept.headers["Content-Disposition"].startswith("attachment")
+    assert unknown.status_code == 400
+    assert "The option download is 'yes'. Choose one of 0, 1." in unknown.get_json()["detail"]
