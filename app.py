@@ -38,6 +38,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     store = app.extensions[results.EXTENSION] = results.ResultStore.from_settings(settings, maker=access.current_client)
     reader = app.extensions[segmenter.EXTENSION] = segmenter.Segmenter(settings)
     app.extensions[why.EXTENSION] = why.Explanations(settings)
+    app.extensions[report.EXTENSION] = report.Reports()
     app.extensions[pace.EXTENSION] = pace.Pace()
     app.extensions[places.EXTENSION] = places.Places()
     app.extensions[drawing.EXTENSION] = drawing.Drawing()

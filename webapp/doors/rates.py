@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 UNCOUNTED = frozenset({"static", "api.healthz", "api.readyz", "monitor.figures"})
 """What machines ask for again and again, or costs nothing."""
 
-READING = frozenset({"why.explanation", "why.slice_explanation"})
+READING = frozenset({"why.explanation", "why.slice_explanation", "report.slice_report"})
 """What is looked at and costs as much as to read a slice; all that is sent does, but for the forms of access."""
 
 SIGNING_IN = frozenset({"access.enter"})

@@ -77,6 +77,18 @@ def kept_alone(store: ResultStore, result_id: str) -> KeptSlice | None:
     )
 
 
+def measured_alone(kept: KeptSlice, details: Mapping[str, Any], state: ViewState) -> dict[str, Any]:
+    """Return the figures of a slice that is a result by itself, at the threshold of a view.
+
+    details : of its result, which has them as they were read.
+    """
+    as_read: dict[str, Any] = details["measurements"]
+    if not state.is_moved:
+        return as_read
+    # The probability is that of the network; kept, it is rounded.
+    return kept.measurements(state.threshold) | {"highest_probability": as_read["highest_probability"]}
+
+
 def drawn_alone(result_id: str, details: Mapping[str, Any], kind: str, state: ViewState, *, bar: bool) -> bytes | None:
     """Return one of DRAWN of the slice that is a result by itself, as PNG; None where it has expired.
 

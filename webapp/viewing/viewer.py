@@ -15,7 +15,7 @@ from webapp.viewing.drawing import current_drawing
 from webapp.viewing.explainable import why_not
 from webapp.viewing.levels import at_level, figures
 from webapp.viewing.options import ViewOptions
-from webapp.viewing.slices import kept_alone
+from webapp.viewing.slices import kept_alone, measured_alone
 from webapp.viewing.view import ViewState, read_view, view_as, view_of
 
 blueprint = Blueprint("viewer", __name__)
@@ -70,8 +70,4 @@ def _measured(result_id: str, details: dict[str, Any], state: ViewState) -> dict
         return details
     with current_drawing().of(details):
         kept = kept_alone(current_results(), result_id)
-        if kept is None:
-            return details
-        # The probability is that of the network; kept, it is rounded.
-        highest = {"highest_probability": details["measurements"]["highest_probability"]}
-        return details | {"measurements": kept.measurements(state.threshold) | highest}
+        return details if kept is None else details | {"measurements": measured_alone(kept, details, state)}

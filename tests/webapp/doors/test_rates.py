@@ -8,7 +8,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from app import create_app
-from tests.webapp.forms import BROWSER, post_file
+from tests.webapp.forms import BROWSER, post_file, upload
 from webapp.keys import add_key
 from webapp.settings import Settings, counters_file
 
@@ -71,6 +71,13 @@ def test_sending_and_looking_are_counted_apart(tmp_path: Path, phantom: bytes) -
     assert [post_file(client, "/predict", phantom).status_code for _ in range(2)] == [200, 429]
     assert client.get("/").status_code == 200
     assert post_file(client, "/upload", phantom, headers=BROWSER).status_code == 429
+
+
+def test_a_report_counts_like_what_is_sent(tmp_path: Path, phantom: bytes) -> None:
+    client = make(tmp_path, rate_read="2/hour").test_client()
+    address = upload(client, phantom)
+    assert [client.get(f"{address}/report.pdf").status_code for _ in range(2)] == [200, 429]
+    assert client.get(f"{address}/overlay.png").status_code == 200
 
 
 def test_keys_cannot_be_tried_for_long(tmp_path: Path) -> None:

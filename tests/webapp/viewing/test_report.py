@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from model.overlay import encode_png
 from model.phantom import EXAMPLES, draw_phantom
 from tests.export.test_pdf import words_of
 from tests.webapp.forms import BROWSER, upload
+from webapp.viewing.report import EXTENSION, Reports
+from webapp.viewing.slices import KeptSlice
 
 
 def report_of(client: FlaskClient, address: str, folder: Path) -> str:
@@ -62,3 +67,31 @@ def test_what_is_not_there_has_none(client: FlaskClient) -> None:
 
 def test_a_threshold_that_is_none_is_told(client: FlaskClient, phantom: bytes) -> None:
     assert client.get(f"{upload(client, phantom)}/report.pdf?threshold=x").status_code == 400
+
+
+def test_one_is_made_at_a_time(app: Flask, client: FlaskClient, phantom: bytes) -> None:
+    address = f"{upload(client, phantom)}/report.pdf"
+    reports = app.extensions[EXTENSION] = Reports(wait_s=0.0)
+    with app.test_request_context(environ_base={"REMOTE_ADDR": "192.0.2.1"}), reports.place():
+        answer = client.get(address)
+        assert client.get(address.replace("report.pdf", "overlay.png")).status_code == 200
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    assert "Other reports are being made" in answer.get_json()["detail"]
+    assert client.get(address).status_code == 200
+
+
+def test_figures_are_measured_only_where_the_threshold_is_moved(
+    client: FlaskClient, phantom: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = upload(client, phantom)
+    asked: list[float] = []
+    measure = KeptSlice.measurements
+
+    def noted(kept: KeptSlice, threshold: float) -> dict[str, Any]:
+        asked.append(threshold)
+        return measure(kept, threshold)
+
+    monkeypatch.setattr(KeptSlice, "measurements", noted)
+    for options in ("", "?threshold=0.5", "?opacity=0.2", "?threshold=0.3"):
+        assert client.get(f"{address}/report.pdf{options}").status_code == 200
+    assert asked == [0.3]
