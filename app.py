@@ -33,8 +33,6 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app.request_class = requests.UploadRequest
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_mb * 1_000_000
     app.extensions[requests.SETTINGS_EXTENSION] = settings
-    app.config["MAX_FORM_PARTS"] = requests.MAX_PARTS
-    app.config["MAX_FORM_MEMORY_SIZE"] = requests.MAX_FIELDS_BYTES
     store = app.extensions[results.EXTENSION] = results.ResultStore.from_settings(settings, maker=access.current_client)
     reader = app.extensions[segmenter.EXTENSION] = segmenter.Segmenter(settings)
     app.extensions[why.EXTENSION] = why.Explanations(settings)

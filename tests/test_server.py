@@ -153,6 +153,17 @@ def test_too_large_an_upload_of_unknown_length_gets_its_sentence(server: Server)
     connection.close()
 
 
+def test_a_long_form_of_unknown_length_under_another_boundary_gets_its_sentence(server: Server) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    kind = {"Content-Type": "multipart/form-data; boundary=z"}
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
+    connection.request("POST", "/predict", iter([head] + [bytes(100_000)] * 100), kind, encode_chunked=True)
+    response = connection.getresponse()
+    assert response.status == 400
+    assert "begins with the boundary" in json.loads(response.read())["detail"]
+    connection.close()
+
+
 def test_a_malformed_chunk_is_a_bad_request(server: Server) -> None:
     head = (
         b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"

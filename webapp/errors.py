@@ -17,7 +17,6 @@ from webapp.monitoring.monitor import request_id
 from webapp.problems import MEDIA_TYPE, Problem, of_error, of_status
 from webapp.turned_away import TurnedAway
 from webapp.uploads.patience import hurry
-from webapp.uploads.requests import current_settings
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +63,9 @@ def init_app(app: Flask) -> None:
 
 
 def _handle_ours(error: errors.GroundglassError) -> Response:
+    if isinstance(error, errors.InputError):
+        # It may have been refused before all of it was there.
+        _drain()
     status = STATUS[type(error)]
     problem = of_error(type(error), status)
     count_error(error)
@@ -94,19 +96,10 @@ def _handle_turned_away(error: TurnedAway) -> Response:
 def _handle_too_large(error: RequestEntityTooLarge) -> Response:
     # What is too large for a short form is no upload.
     _drain(_CHUNK_BYTES if request.blueprint == "access" else _DRAINED_BYTES)
-    return _answer_status(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large_sentence())
-
-
-def _too_large_sentence() -> str:
-    """Tell an upload over the size limit from one with too many fields, or a field that is too long."""
-    megabytes = current_settings().max_upload_mb
-    length = request.content_length
-    if length is not None and length <= megabytes * 1_000_000:
-        return (
-            "The upload has too many fields, a field that is too long, or parts that do not begin with the boundary "
-            "that its header names. Send the file, with a file name, and the options alone."
-        )
-    return f"The upload is larger than {megabytes} MB, the most that is taken."
+    kilobytes = (request.max_content_length or 0) // 1000
+    most = f"{kilobytes // 1000} MB" if kilobytes >= 1000 else f"{kilobytes} kB"
+    sentence = f"What was sent is larger than {most}, the most that is taken here."
+    return _answer_status(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, sentence)
 
 
 def _drain(most: int = _DRAINED_BYTES) -> None:

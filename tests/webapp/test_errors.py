@@ -85,7 +85,7 @@ def test_a_file_name_that_is_not_utf_8_is_told_of(client: FlaskClient) -> None:
     body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="caf\xe9.png"\r\n\r\ndata\r\n--x--\r\n'
     response = client.post("/predict", data=body, content_type="multipart/form-data; boundary=x")
     assert response.status_code == 400
-    assert "a name in it is not UTF-8" in response.get_json()["detail"]
+    assert "A name in the form is not UTF-8" in response.get_json()["detail"]
 
 
 def test_a_body_that_is_no_form_is_no_file(client: FlaskClient) -> None:
@@ -160,7 +160,7 @@ def test_too_large_an_upload_states_the_limit() -> None:
 def test_too_long_a_field_is_not_called_too_large_a_file(client: FlaskClient) -> None:
     response = post_raw(client, "threshold", b"1" * 600_000)
     assert response.status_code == 413
-    assert "a field that is too long" in response.get_json()["detail"]
+    assert "The field 'threshold' has more than 100 kB" in response.get_json()["detail"]
 
 
 def test_it_rejects_get_on_predict(client: FlaskClient) -> None:

@@ -27,8 +27,8 @@ from webapp.doors.access import OPEN
 from webapp.doors.rates import UNCOUNTED
 from webapp.problems import MEDIA_TYPE
 from webapp.settings import Settings
+from webapp.uploads.multipart import FIELD
 from webapp.uploads.options import PredictOptions
-from webapp.uploads.requests import FIELD
 
 OPENAPI_VERSION = "3.1.0"
 

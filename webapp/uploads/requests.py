@@ -24,28 +24,22 @@ from model.decode.picture import several_pictures as too_many_pictures
 from model.errors import BrokenUpload, InvalidOption, MissingFile, StorageError, TooLarge
 from webapp.jobs.store import Order, upload_names
 from webapp.settings import Settings
+from webapp.uploads.multipart import FIELD, FORM, NO_FILE_NAME, FormParser
 from webapp.uploads.options import PredictOptions, ReadingOptions
 from webapp.uploads.spool import Spool
 
 log = logging.getLogger(__name__)
 
-FIELD = "file"
 SETTINGS_EXTENSION = "groundglass-settings"
 _LONGEST_NAME = 80
-
-
-MAX_PARTS = 5_000
-"""Most files and fields in one upload: a series has a thousand slices at the most."""
 
 MAX_PICTURES = 20
 """Most pictures that are read in one upload: so many are read in half a minute, in quality mode in two."""
 
-MAX_FIELDS_BYTES = 100_000
-"""Most bytes in one field that is no file: options and a token are short."""
-
 _IN_MEMORY_BYTES = 8_000_000
 
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{1,70}")
+_SOME_BOUNDARY = re.compile(r""";\s*boundary="?[^\s;"]""", re.IGNORECASE)
 _SHOWN_LETTERS = 20
 
 _WHOLE = re.compile(r"[0-9]{1,9}")
@@ -53,6 +47,8 @@ _WHOLE = re.compile(r"[0-9]{1,9}")
 
 class UploadRequest(Request):
     """A request whose files go to disk where the whole of it is large: a series is hundreds of small files."""
+
+    form_data_parser_class = FormParser
 
     _spool: Spool | None = None
 
@@ -181,6 +177,7 @@ def read_form(request: Request) -> None:
     Raises
     ------
     BrokenUpload : the request ended early, is no proper form, or is compressed.
+    MissingFile, TooLarge : see `webapp.uploads.multipart`.
     StorageError : it cannot be kept.
     """
     _require_readable(request)
@@ -190,34 +187,24 @@ def read_form(request: Request) -> None:
     except (OSError, ParseException) as exc:
         # The client is gone, or gunicorn met a malformed body while Flask read it.
         raise BrokenUpload("The upload broke off or is no proper form. Send it again.") from exc
-    if _is_multipart(request) and _has_parts(request) and not (request.form or request.files):
-        # Werkzeug drops a form whole where anything in it is wrong.
-        raise BrokenUpload(
-            "Nothing could be read in the form that was sent: it broke off, its parts do not begin and end with the "
-            "boundary that its header names, or a name in it is not UTF-8. Send it again."
-        )
-
-
-def _is_multipart(request: Request) -> bool:
-    return request.mimetype == "multipart/form-data"
-
-
-def _has_parts(request: Request) -> bool:
-    """Whether more was sent than the end of a form, which is all of one without fields."""
-    return (request.content_length or 0) > len(request.mimetype_params.get("boundary", "")) + len("\r\n----\r\n")
 
 
 def _require_readable(request: Request) -> None:
     """Refuse a form that cannot be taken apart, by its headers alone."""
-    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    if coding not in ("", "identity"):
+    coding = request.headers.get("Content-Encoding", "").strip().lower()
+    if {name.strip() for name in coding.split(",")} - {"", "identity"}:
         raise BrokenUpload(
             f"The request is compressed as a whole (Content-Encoding: {coding[:_SHOWN_LETTERS]}), which is not read. "
             "Send it without; files that are compressed themselves, .nii.gz or .zip, are read."
         )
+    if request.mimetype != FORM:
+        return
     boundary = request.mimetype_params.get("boundary", "").strip()
-    if _is_multipart(request) and not _BOUNDARY.fullmatch(boundary):
+    if not _BOUNDARY.fullmatch(boundary):
         shown = f"is {boundary[:_SHOWN_LETTERS]!r}, of {len(boundary)} characters" if boundary else "is missing"
+        if not boundary and _SOME_BOUNDARY.search(request.headers.get("Content-Type", "")):
+            # One of other letters Werkzeug passes over.
+            shown = "cannot be read"
         raise BrokenUpload(
             f"The boundary of the form, in the header Content-Type, {shown}. It must be 1 to 70 letters, digits and "
             "such (RFC 2046); let your HTTP library choose it."
@@ -239,10 +226,7 @@ def read_upload(request: Request, *, several_pictures: bool = False) -> Upload:
     read_form(request)
     files = [file for file in request.files.getlist(FIELD) if file.filename]
     if not files and FIELD in request.form:
-        raise MissingFile(
-            f'The field "{FIELD}" holds text, and no file. Send the file itself in it, with a file name, and no '
-            "multipart within the part."
-        )
+        raise MissingFile(NO_FILE_NAME)
     if not files:
         raise MissingFile(
             f'No file was sent. Choose a CT slice; programs send it as multipart/form-data in the field "{FIELD}", '
