@@ -58,7 +58,7 @@ DEFAULT_STYLE = Style()
 def overlay_png(segmentation: Segmentation) -> bytes:
     """Return the overlay as PNG, RGB, at the slice's height and width; what it shows: see `overlay`."""
     gray = segmentation.ct_slice.as_bytes()
-    top = label_rows(gray.shape[1], segmentation.recognition)
+    top = label_rows(gray.shape, segmentation.recognition)
     image = overlay(gray, segmentation.lesion_probability, threshold=segmentation.findings.threshold, top=top)
     return warned(encode_png(image[..., ::-1]), segmentation.recognition)
 

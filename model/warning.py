@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from model.recognise.judge import Recognition
+
+ByteImage = NDArray[np.uint8]
 
 LABEL = "does not look like a chest CT"
 """Short enough for the fields of file headers."""
@@ -18,7 +22,11 @@ LABEL = "does not look like a chest CT"
 KEYWORD = "Warning"
 """Under which a PNG file holds the sentence, see https://www.w3.org/TR/png-3/#11keywords."""
 
-MIN_WIDTH_FOR_LABEL_PX = 128
+SHORT_LABEL = "NOT A CHEST CT?"
+"""What is written into pictures that are too narrow for LABEL."""
+
+LEAST_SCALE = 0.29
+"""Letters below this, of which capitals have six pixels, cannot be read: a picture needs 43 rows and 80 columns."""
 
 _HEADER_BYTES = 33
 """Signature and IHDR, with which every PNG file begins."""
@@ -31,19 +39,20 @@ def label(recognition: Recognition | None) -> str:
     return LABEL if recognition is not None and recognition.refused else ""
 
 
-def label_rows(width: int, recognition: Recognition | None) -> int:
-    """Return over how many uppermost rows of a picture in colours, so wide, `warned` writes; 0 where it does not."""
-    if not label(recognition) or width < MIN_WIDTH_FOR_LABEL_PX:
-        return 0
-    _, high = _label_size()
-    return round(_label_scale(width) * high * 1.8)
+def label_rows(shape: tuple[int, ...], recognition: Recognition | None) -> int:
+    """Return over how many uppermost rows of a picture in colours `warned` writes; 0 where it does not.
+
+    shape : of the picture, height and width first. At most a third of it is written over.
+    """
+    writing = _writing(shape[0], shape[1]) if label(recognition) else None
+    return 0 if writing is None else writing.rows
 
 
 def warned(png: bytes, recognition: Recognition | None) -> bytes:
     """Return a PNG file with what is to be known of it; as it is where there is nothing.
 
     The sentence goes into the file's text. Into pictures in colours, which are looked at rather than computed with, a
-    refusal is written as well, over the uppermost rows, unless they are too narrow for it.
+    refusal is written as well, over the uppermost rows, unless they are too small for it.
     """
     if recognition is None or not recognition.sentence:
         return png
@@ -57,34 +66,54 @@ def _told(png: bytes, sentence: str) -> bytes:
     return png[:_HEADER_BYTES] + chunk + png[_HEADER_BYTES:]
 
 
+def stamped(pixels: ByteImage, recognition: Recognition | None) -> ByteImage:
+    """Return a picture with LABEL over its uppermost rows where it shows something refused and has room; else as it is.
+
+    pixels : (H, W, 3) uint8, RGB.
+    """
+    writing = _writing(pixels.shape[0], pixels.shape[1]) if label(recognition) else None
+    return pixels if writing is None else _written(pixels, writing)
+
+
+@dataclass(frozen=True)
+class _Writing:
+    """text : as it is written. scale : how large, its own size being 1. rows : over how many."""
+
+    text: str
+    scale: float
+    rows: int
+
+
+def _writing(height: int, width: int) -> _Writing | None:
+    """Return what is written into a picture so large, as wide as there is room; None where it could not be read."""
+    for text in (LABEL, SHORT_LABEL):
+        wide, high = _size(text)
+        scale = min(1.0, 0.9 * width / wide, height / 3 / (1.8 * high))
+        if scale >= LEAST_SCALE:
+            return _Writing(text, scale, min(round(scale * high * 1.8), height // 3))
+    return None
+
+
 def _labelled(png: bytes, recognition: Recognition) -> bytes:
     """Write LABEL into a picture in colours of something refused, where it has room."""
     with Image.open(io.BytesIO(png)) as opened:
-        rows = label_rows(opened.width, recognition)
-        if opened.mode != "RGB" or not rows:
+        if opened.mode != "RGB" or not label_rows((opened.height, opened.width), recognition):
             return png
         buffer = io.BytesIO()
-        _with_label(opened, rows).save(buffer, "PNG")
+        Image.fromarray(stamped(np.array(opened), recognition)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def _with_label(image: Image.Image, rows: int) -> Image.Image:
-    """Write LABEL over so many uppermost rows, as wide as there is room."""
-    pixels = np.array(image)
-    wide, high = _label_size()
-    scale = _label_scale(image.width)
-    pixels[:rows] = _DARK
+def _written(pixels: ByteImage, writing: _Writing) -> ByteImage:
+    written, (wide, high), scale = pixels.copy(), _size(writing.text), writing.scale
+    written[: writing.rows] = _DARK
     place = (round((pixels.shape[1] - scale * wide) / 2), round(scale * high * 1.4))
-    cv2.putText(pixels, LABEL, place, cv2.FONT_HERSHEY_SIMPLEX, scale, _AMBER, max(1, round(2 * scale)), cv2.LINE_AA)
-    return Image.fromarray(pixels)
+    thickness = max(1, round(2 * scale))
+    cv2.putText(written, writing.text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, _AMBER, thickness, cv2.LINE_AA)
+    return written
 
 
-def _label_size() -> tuple[int, int]:
-    """Return width and height of LABEL in pixels, at scale 1."""
-    (wide, high), _ = cv2.getTextSize(LABEL, cv2.FONT_HERSHEY_SIMPLEX, 1.0, 2)
+def _size(text: str) -> tuple[int, int]:
+    """Return width and height of a text in pixels, at scale 1."""
+    (wide, high), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 1.0, 2)
     return wide, high
-
-
-def _label_scale(width: int) -> float:
-    """Return how large LABEL is written into a picture so wide, its own size being 1."""
-    return min(1.0, 0.9 * width / _label_size()[0])

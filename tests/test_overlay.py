@@ -224,7 +224,7 @@ def test_a_warning_and_the_colour_bar_leave_each_other_in_sight(height: int, wid
     read = Segmentation(CtSlice(gray, (0.0, 255.0)), probability, None, findings, Identity("drawn", "0" * 64))
     refused = Recognition("head CT", True, "This does not look like a chest CT.")
     shown = read_png(overlay_png(replace(read, recognition=refused)))
-    rows = label_rows(width, refused)
+    rows = label_rows((height, width), refused)
     with_bar, without = (overlay(gray, probability, threshold=0.5, bar=bar) for bar in (True, False))
     bar = with_bar[(with_bar != without).any(axis=(1, 2))]
     np.testing.assert_array_equal(shown[rows : rows + len(bar)], bar)

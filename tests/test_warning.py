@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from model.recognise.judge import CHEST, UPSIDE_DOWN, Recognition
-from model.warning import KEYWORD, label, warned
+from model.warning import KEYWORD, label, label_rows, stamped, warned
 
 REFUSED = Recognition("head CT", True, "This does not look like a chest CT; it looks more like a head CT.")
 TURNED = Recognition(UPSIDE_DOWN, False, "It is upside down.")
@@ -44,6 +44,25 @@ def test_a_refusal_is_written_over_the_uppermost_rows_of_pictures_in_colours(sid
     columns = np.flatnonzero(amber.any(axis=0))
     # Neither end of the words is cut off.
     assert 0 < columns[0] and columns[-1] < side - 1
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 512), (43, 2000), (512, 80), (200, 127)])
+def test_in_flat_and_narrow_pictures_it_is_read_and_leaves_two_thirds(height: int, width: int) -> None:
+    pixels = np.full((height, width, 3), 90, np.uint8)
+    shown = stamped(pixels, REFUSED)
+    changed = np.flatnonzero((shown != pixels).any(axis=(1, 2)))
+    assert 13 <= len(changed) == changed[-1] + 1 == label_rows(pixels.shape, REFUSED) <= height / 3
+    rows, columns = np.nonzero((shown[..., 0] > 120) & (shown[..., 2] < 120))
+    assert rows[-1] - rows[0] >= 5
+    assert 0 < rows.min() and rows.max() < changed[-1] and 0 < columns.min() and columns.max() < width - 1
+
+
+@pytest.mark.parametrize("shape", [(42, 512, 3), (512, 79, 3)])
+def test_what_could_not_be_read_is_not_written(shape: tuple[int, int, int]) -> None:
+    pixels = np.full(shape, 90, np.uint8)
+    assert stamped(pixels, REFUSED) is pixels
+    assert label_rows(shape, REFUSED) == 0
+    assert stamped(np.full((512, 512, 3), 90, np.uint8), TURNED).max() == 90
 
 
 def test_a_slice_that_is_turned_is_told_in_the_text_alone() -> None:

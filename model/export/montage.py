@@ -59,8 +59,9 @@ def montage_png(
     cells = [_cell(files, row, threshold, volume) for row in chosen]
     cells += [np.zeros_like(cells[0])] * (-len(cells) % COLUMNS)
     lines = [np.hstack(cells[start : start + COLUMNS]) for start in range(0, len(cells), COLUMNS)]
-    above = np.zeros((label_rows(COLUMNS * CELL_PX, recognition), COLUMNS * CELL_PX, 3), np.uint8)
-    image = np.vstack([above, *lines, _legend(threshold, sides_known=volume.sides_known)])
+    image = np.vstack([*lines, _legend(threshold, sides_known=volume.sides_known)])
+    above = np.zeros((label_rows(image.shape, recognition), COLUMNS * CELL_PX, 3), np.uint8)
+    image = np.vstack([above, image])
     return warned(encode_png(image[..., ::-1]), recognition)
 
 
@@ -82,7 +83,7 @@ def slice_overlay_png(
     It has a colour bar, R and L where the patient's sides are known, and what is to be known of what it looks like.
     """
     gray = files.gray(number)
-    top = label_rows(gray.shape[1], recognition)
+    top = label_rows(gray.shape, recognition)
     image = overlay(gray, files.probability(number), threshold=threshold, top=top)
     if sides_known:
         mark_sides(image)

@@ -148,7 +148,7 @@ def test_of_something_refused_the_warning_stands_above_the_slices(tmp_path: Path
         read(montage_png(segmentation.files, rows, threshold=0.5, volume=volume, recognition=recognition))
         for recognition in (None, refused)
     )
-    above = label_rows(plain.shape[1], refused)
+    above = label_rows(plain.shape, refused)
     assert above > 10
     np.testing.assert_array_equal(warned[above:], plain)
     assert warned[:above].max() > 200

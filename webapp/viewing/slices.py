@@ -46,7 +46,7 @@ class KeptSlice:
         if kind == "mask":
             png = encode_png(lesion_mask(self.probability, state.threshold).astype(np.uint8) * 255)
         else:
-            top = label_rows(self.gray.shape[1], recognition)
+            top = label_rows(self.gray.shape, recognition)
             png = encode_png(self._coloured(kind, state, bar=bar, sides=sides, top=top)[..., ::-1])
         return warned(png, recognition)
 
