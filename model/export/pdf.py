@@ -12,8 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from model.decode.ct import CtVolume
 from model.export.lines import lines, sides, size, spacing
 from model.export.montage import key_slices, slice_overlay
-from model.export.sheet import INK, LEFT, PALE, WIDTH, as_pdf, draw_foot, draw_head, draw_table, new_sheet
-from model.overlay import draw_scale
+from model.export.sheet import INK, LEFT, PALE, WIDTH, as_pdf, draw_foot, draw_head, draw_legend, draw_table, new_sheet
 from model.volume.rows import SliceRow
 from model.volume.segment import VolumeSegmentation
 
@@ -56,7 +55,7 @@ def report_pdf(
     told = f"{size(volume.shape)}, {spacing(volume)}"
     draw_head(figure, told, name=name, patient=patient, made=made)
     _pictures(figure, segmentation, volume)
-    _legend(figure, segmentation.measured.findings.threshold, sides_known=volume.sides_known)
+    draw_legend(figure, segmentation.measured.findings.threshold, y=0.455, beside=sides(volume.sides_known))
     draw_table(figure, lines(segmentation.measured.findings), top=0.42)
     _chart(figure, segmentation.measured.rows)
     _foot(figure, segmentation)
@@ -84,12 +83,6 @@ def _mark_sides(axes: Axes) -> None:
         axes.text(
             x, 0.5, letter, ha=side, va="center", fontsize=8, color="white", transform=axes.transAxes, bbox=on_dark
         )
-
-
-def _legend(figure: Figure, threshold: float, *, sides_known: bool) -> None:
-    figure.text(LEFT, 0.455, "probability of lesion", fontsize=8, color=PALE)
-    draw_scale(figure.add_axes((0.36, 0.4535, 0.28, 0.009)), threshold, ink=INK, size=8)
-    figure.text(LEFT + WIDTH, 0.455, sides(sides_known), fontsize=8, color=PALE, ha="right")
 
 
 def _chart(figure: Figure, rows: Sequence[SliceRow]) -> None:

@@ -14,6 +14,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
 from model.export.names import JSON, NOTICE
+from model.overlay import COLOUR_MAP, draw_scale
 
 A4_INCHES = (8.27, 11.69)
 LEFT, WIDTH = 0.07, 0.86
@@ -49,13 +50,25 @@ def draw_head(figure: Figure, told: str, *, name: str = "", patient: str = "", m
     """
     figure.text(LEFT, 0.958, "Groundglass: lesions in chest CT", fontsize=16, weight="bold", color=INK)
     figure.text(LEFT, 0.943, NOTICE, fontsize=9, color=PALE)
+    # Beside what is always short: what is told of a size may need the whole line.
+    figure.text(LEFT + WIDTH, 0.943, made, fontsize=9, color=PALE, ha="right")
     # Dollar signs would be read as formulas.
     if patient:
         figure.text(LEFT + WIDTH, 0.958, patient, fontsize=10, ha="right", color=INK, parse_math=False)
     for place, line in enumerate(reversed(wrapped(name, 10.0)[:2])):
         figure.text(LEFT, 0.911 + 0.015 * place, line, fontsize=10, color=INK, parse_math=False)
     figure.text(LEFT, 0.896, told, fontsize=9, color=PALE)
-    figure.text(LEFT + WIDTH, 0.896, made, fontsize=9, color=PALE, ha="right")
+
+
+def draw_legend(figure: Figure, threshold: float, *, y: float, colours: str = COLOUR_MAP, beside: str = "") -> None:
+    """Draw what the colours mean, at a height of 0.0 ... 1.0 of the sheet.
+
+    colours : one of `model.overlay.COLOUR_MAPS`. beside : what is written at the right.
+    """
+    figure.text(LEFT, y, "probability of lesion", fontsize=8, color=PALE)
+    scale = figure.add_axes((0.36, y - 0.0015, 0.28, 0.009))
+    draw_scale(scale, threshold, ink=INK, size=8, colours=colours)
+    figure.text(LEFT + WIDTH, y, beside, fontsize=8, color=PALE, ha="right")
 
 
 def draw_table(figure: Figure, rows: Sequence[tuple[str, str]], *, top: float) -> None:
@@ -89,20 +102,20 @@ def _fitted(told: Sequence[str], notes: Sequence[str], more_in: str) -> list[str
     return kept
 
 
-def wrapped(sentence: str, points: float) -> list[str]:
-    """Return a sentence as lines that fit on the page; points is the size of the letters."""
+def wrapped(sentence: str, points: float, *, weight: str = "normal") -> list[str]:
+    """Return a sentence as lines that fit on the page; points is the size of the letters, weight "normal" or "bold"."""
     room = WIDTH * A4_INCHES[0] * 72.0
     letters = int(room / (0.45 * points))
     while letters > 1:
         found = textwrap.wrap(sentence, letters)
-        if all(_width(line, points) <= room for line in found):
+        if all(_width(line, points, weight) <= room for line in found):
             return found
         letters = int(0.97 * letters)
     return textwrap.wrap(sentence, 1)
 
 
-def _width(line: str, points: float) -> float:
-    font = FontProperties(size=points)
+def _width(line: str, points: float, weight: str) -> float:
+    font = FontProperties(size=points, weight=weight)
     with _any_script():
         return float(text_to_path.get_text_width_height_descent(line, font, ismath=False)[0])
 

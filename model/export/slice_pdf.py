@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from model.export.names import JSON
 from model.export.sheet import (
+    A4_INCHES,
     CAUTION,
     INK,
     LEFT,
@@ -20,15 +21,21 @@ from model.export.sheet import (
     as_pdf,
     draw_foot,
     draw_head,
+    draw_legend,
     draw_table,
     new_sheet,
     wrapped,
 )
-from model.overlay import DEFAULT_STYLE, RgbImage, Style, draw_scale
+from model.overlay import DEFAULT_STYLE, RgbImage, Style
+from model.recognise.judge import Recognition
+from model.warning import stamped
 
 _MOST_PX = 1024
 """Longer side of a picture on the sheet: more is not seen."""
 
+
+_MOST_HIGH = 0.3
+"""Of the sheet: what a picture has of its height."""
 
 _DPI = 200.0
 """Of the pictures, which are half as wide as the sheet."""
@@ -38,8 +45,8 @@ _DPI = 200.0
 class SliceReport:
     """What a report tells of a slice, as people read it.
 
-    sentence : what was found. rows : name and value of each figure. warning : what makes all of it doubtful, if
-    anything does. notes : what else is to be known.
+    sentence : what was found. rows : name and value of each figure. recognition : what the slice looks like, for
+    what makes all of it doubtful; None where nobody asked. notes : what else is to be known.
     """
 
     sentence: str
@@ -48,7 +55,7 @@ class SliceReport:
     model_id: str
     sha256: str
     quality: bool = False
-    warning: str = ""
+    recognition: Recognition | None = None
     notes: Sequence[str] = ()
 
 
@@ -73,28 +80,40 @@ def slice_report_pdf(
     draw_head(
         figure, f"{height} rows × {width} columns; a picture, not Hounsfield units: areas in pixels only", made=made
     )
-    top = 0.868
-    for line in wrapped(report.warning, 10.0):
-        figure.text(LEFT, top, line, fontsize=10, color=CAUTION)
-        top -= 0.016
-    figure.text(LEFT, top - 0.004, report.sentence, fontsize=12, weight="bold", color=INK)
-    for column, (title, picture) in enumerate((("original", gray), ("heat map and outline", coloured))):
-        _draw_picture(figure, picture, title, left=LEFT + 0.435 * column, bottom=top - 0.345)
-    figure.text(LEFT, top - 0.385, "probability of lesion", fontsize=8, color=PALE)
-    scale = figure.add_axes((0.36, top - 0.3865, 0.28, 0.009))
-    draw_scale(scale, report.threshold, ink=INK, size=8, colours=style.colours)
-    draw_table(figure, report.rows, top=top - 0.43)
+    bottom = _draw_pictures(figure, gray, coloured, report, top=_draw_finding(figure, report, top=0.868))
+    draw_legend(figure, report.threshold, y=bottom - 0.04, colours=style.colours)
+    draw_table(figure, report.rows, top=bottom - 0.085)
     looks = ", mean of four looks" if report.quality else ""
     told = [f"Model {report.model_id}, SHA-256 {report.sha256}", f"Threshold {report.threshold:g}{looks}."]
     draw_foot(figure, told, report.notes, more_in=f"the {JSON} of this result")
     return as_pdf(figure, dpi=_DPI)
 
 
-def _draw_picture(figure: Figure, picture: NDArray[np.uint8], title: str, *, left: float, bottom: float) -> None:
-    axes = figure.add_axes((left, bottom, (WIDTH - 0.01) / 2, 0.3))
-    axes.imshow(_reduced(picture), cmap="gray", vmin=0, vmax=255)
-    axes.set_axis_off()
-    axes.set_title(title, fontsize=8, color=PALE, pad=2)
+def _draw_finding(figure: Figure, report: SliceReport, *, top: float) -> float:
+    """Write what was found, and before it what makes it doubtful; return the height below."""
+    warning = report.recognition.sentence if report.recognition else ""
+    for line in wrapped(warning, 12.0, weight="bold"):
+        figure.text(LEFT, top - 0.004, line, fontsize=12, weight="bold", color=CAUTION)
+        top -= 0.019
+    weight = "normal" if warning else "bold"
+    figure.text(LEFT, top - 0.004, report.sentence, fontsize=12, weight=weight, color=INK)
+    return top - 0.045
+
+
+def _draw_pictures(
+    figure: Figure, gray: NDArray[np.uint8], coloured: RgbImage, report: SliceReport, *, top: float
+) -> float:
+    """Draw slice and overlay beside each other, as large as there is room; return the height of their lower edge."""
+    width = (WIDTH - 0.01) / 2
+    rows, columns = gray.shape
+    height = float(min(_MOST_HIGH, width * A4_INCHES[0] / A4_INCHES[1] * rows / columns))
+    drawn = ("original", _reduced(gray)), ("heat map and outline", stamped(_reduced(coloured), report.recognition))
+    for column, (title, picture) in enumerate(drawn):
+        axes = figure.add_axes((LEFT + 0.435 * column, top - height, width, height))
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
+        axes.set_axis_off()
+        axes.set_title(title, fontsize=8, color=PALE, pad=2)
+    return top - height
 
 
 def _reduced(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

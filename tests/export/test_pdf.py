@@ -176,7 +176,7 @@ def test_the_spacing_is_told_as_far_as_it_is_known(changes: dict[str, Any], told
 
 def test_the_head_tells_which_result_it_is_and_when_it_was_read(tmp_path: Path) -> None:
     words = report_of(tmp_path, made=made_on(date(2026, 11, 22), "f7cef4"))
-    assert "voxels of 4 × 2 × 3 mm Result f7cef4, read on 2026-11-22" in words
+    assert "not a medical device. Result f7cef4, read on 2026-11-22" in words
 
 
 def test_a_long_name_stays_on_the_page(tmp_path: Path) -> None:

@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from numpy.typing import NDArray
 
+from model.export.sheet import draw_head, new_sheet
 from model.export.slice_pdf import SliceReport, slice_report_pdf
 from model.overlay import Style
+from model.recognise.judge import Recognition
 from tests.export.test_pdf import picture_of, words_of
 
 GRAY = np.full((60, 90), 128, np.uint8)
@@ -20,6 +25,15 @@ REPORT = SliceReport(
     "tested-1",
     "ab" * 32,
 )
+
+
+REFUSED = Recognition("head CT", True, "This does not look like a chest CT; it looks more like a head CT.")
+TURNED = Recognition("upside down", False, "This looks like a chest CT that is upside down.")
+AMBER, INK_RGB = (138, 90, 0), (31, 34, 37)
+
+
+def near(page: NDArray[np.uint8], colour: tuple[int, int, int]) -> NDArray[np.bool_]:
+    return np.asarray(np.all(np.abs(page.astype(int) - colour) < 24, axis=-1))
 
 
 def report_of(folder: Path, report: SliceReport = REPORT, *, made: str = "") -> str:
@@ -51,11 +65,65 @@ def test_it_says_what_was_found_and_by_what(tmp_path: Path) -> None:
 
 
 def test_it_gives_warning_and_notes(tmp_path: Path) -> None:
-    warning = "This does not look like a chest CT; it looks more like a head CT."
-    report = replace(REPORT, warning=warning, notes=["The first note.", "Left out: “$\\frac{” (1)."], quality=True)
+    warning = REFUSED.sentence
+    report = replace(REPORT, recognition=REFUSED, notes=["The first note.", "Left out: “$\\frac{” (1)."], quality=True)
     words = report_of(tmp_path, report)
     assert words.index(warning) < words.index("Lesions cover")
     assert "Threshold 0.3, mean of four looks. The first note. Left out:" in words
+
+
+def test_a_warning_outweighs_the_finding(tmp_path: Path) -> None:
+    plain, doubtful = (
+        picture_of(slice_report_pdf(GRAY, COLOURED, replace(REPORT, recognition=told)), tmp_path)
+        for told in (None, TURNED)
+    )
+    # Between the line that tells the size and the titles of the pictures.
+    warning = near(doubtful, AMBER)[250:320].sum() / len(TURNED.sentence)
+    in_bold, beside_warning = (near(page, INK_RGB)[250:365].sum() / len(REPORT.sentence) for page in (plain, doubtful))
+    assert near(plain, AMBER)[250:365].sum() == 0
+    assert beside_warning < 0.8 * in_bold
+    assert beside_warning < 0.8 * warning
+
+
+@pytest.mark.parametrize(("recognition", "is_stamped"), [(None, False), (TURNED, False), (REFUSED, True)])
+def test_a_refusal_is_written_into_the_overlay(
+    recognition: Recognition | None, is_stamped: bool, tmp_path: Path
+) -> None:
+    gray = np.full((512, 512), 128, np.uint8)
+    coloured = np.repeat(gray[..., np.newaxis], 3, axis=2)
+    page = picture_of(slice_report_pdf(gray, coloured, replace(REPORT, recognition=recognition)), tmp_path)
+    amber = near(page, (240, 180, 41))
+    assert bool(amber.sum() > 500) is is_stamped
+    # The original is as it was read.
+    assert amber[:, : page.shape[1] // 2].sum() == 0
+
+
+def test_nothing_in_the_head_runs_into_another(tmp_path: Path) -> None:
+    figure = new_sheet()
+    told = "20000 rows × 20000 columns; a picture, not Hounsfield units: areas in pixels only"
+    draw_head(figure, told, name=60 * "name ", made="Result 34c16b, read on 2026-11-22")
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]  # Matplotlib's own.
+    boxes = [text.get_window_extent(renderer) for text in figure.texts]
+    assert len(boxes) == 6
+    assert [(a, b) for a, b in combinations(boxes, 2) if a.overlaps(b)] == []
+    assert all(0 < box.x0 and box.x1 < figure.bbox.x1 for box in boxes)
+
+
+def test_below_a_flat_picture_there_is_no_gap(tmp_path: Path) -> None:
+    square, flat = (
+        slice_report_pdf(np.full(shape, 128, np.uint8), np.full((*shape, 3), 128, np.uint8), REPORT)
+        for shape in ((512, 512), (64, 512))
+    )
+    ends, tables = [], []
+    for pdf in (square, flat):
+        page = picture_of(pdf, tmp_path)
+        rows = np.flatnonzero(near(page, (128, 128, 128)).sum(axis=1) > 1000)
+        ends.append((int(rows[0]), int(rows[-1])))
+        # The legend is the only thing that is yellow.
+        tables.append(int(np.flatnonzero(near(page, (253, 231, 37)).any(axis=1))[0]))
+    assert abs(ends[0][0] - ends[1][0]) <= 2
+    gaps = [table - last for table, (_, last) in zip(tables, ends, strict=True)]
+    assert abs(gaps[0] - gaps[1]) <= 2
 
 
 def test_notes_that_do_not_fit_are_counted(tmp_path: Path) -> None:

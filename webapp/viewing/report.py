@@ -102,6 +102,6 @@ def _report(details: Mapping[str, Any], measured: dict[str, Any], state: ViewSta
         model_id=details["model"]["id"],
         sha256=details["model"]["sha256"],
         quality=details["quality"],
-        warning=warning,
+        recognition=recognition,
         notes=[note for note in details["notes"] if note != warning],
     )

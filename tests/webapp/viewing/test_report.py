@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from model.overlay import encode_png
 from model.phantom import EXAMPLES, draw_phantom
-from tests.export.test_pdf import words_of
+from tests.export.test_pdf import picture_of, words_of
 from tests.webapp.forms import BROWSER, upload
 from webapp.viewing.report import EXTENSION, Reports
 from webapp.viewing.slices import KeptSlice
@@ -67,6 +67,14 @@ def test_what_is_not_there_has_none(client: FlaskClient) -> None:
 
 def test_a_threshold_that_is_none_is_told(client: FlaskClient, phantom: bytes) -> None:
     assert client.get(f"{upload(client, phantom)}/report.pdf?threshold=x").status_code == 400
+
+
+def test_of_what_was_refused_the_overlay_carries_it_too(client: FlaskClient, tmp_path: Path) -> None:
+    image = np.repeat(draw_phantom(EXAMPLES["many"])[..., np.newaxis], 3, axis=2)
+    image[:256, :256] = (200, 20, 20)
+    address = upload(client, encode_png(image[..., ::-1]))
+    page = picture_of(client.get(f"{address}/report.pdf").data, tmp_path).astype(int)
+    assert np.all(np.abs(page - (240, 180, 41)) < 24, axis=-1).sum() > 500
 
 
 def test_one_is_made_at_a_time(app: Flask, client: FlaskClient, phantom: bytes) -> None:
