@@ -24,6 +24,7 @@ LEAST_KEY_LENGTH = 32
 """In characters, of a secret key: 128 bits in hexadecimal."""
 
 _HEADER = re.compile("[A-Za-z0-9-]*")
+_NAMES = "names without ports, with commas, ct.example.org say, or be left out"
 _PREFIX = re.compile("(/[A-Za-z0-9._~-]+)*/?")
 
 
@@ -59,7 +60,9 @@ class Settings:
         for name in self.host_names:
             has_port = ":" in name.rpartition("]")[2]
             is_name = not has_port and host_is_trusted(name.removeprefix("."), None)
-            _require(is_name, "hosts", self.hosts, "names without ports, with commas, ct.example.org say")
+            _require(is_name, "hosts", self.hosts, _NAMES)
+        # Commas alone would let all names in.
+        _require(bool(self.host_names) or not self.hosts, "hosts", self.hosts, _NAMES)
         self._check_proxies()
         for name in ("rate_read", "rate_look", "rate_sign_in"):
             _check_rate(name, getattr(self, name))
@@ -70,7 +73,7 @@ class Settings:
     @property
     def host_names(self) -> tuple[str, ...]:
         """The names that the server answers to; none where it answers to all."""
-        return tuple(name.strip().lower() for name in self.hosts.split(",") if name.strip())
+        return tuple(name.strip().lower().removesuffix(".") for name in self.hosts.split(",") if name.strip())
 
     @property
     def asks_who_it_is(self) -> bool:
@@ -159,9 +162,9 @@ def read_prefix(environ: Mapping[str, str]) -> str:
 
 
 def _read(name: str, text: str, kind: str) -> object:
+    if not text:
+        raise ValueError(f"{name} must be given a value or left out, got ''")
     try:
-        if not text:
-            raise ValueError
         return _READERS[kind](text)
     except ValueError as exc:
         raise ValueError(f"{name} must be of type {kind.removesuffix(' | None')}, got {text!r}") from exc

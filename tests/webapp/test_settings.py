@@ -45,6 +45,10 @@ def test_each_setting_is_read_by_its_kind() -> None:
         ("GROUNDGLASS_HOSTS", "http://ct.example.org"),
         ("GROUNDGLASS_HOSTS", "localhost,ct.example.org:8000"),
         ("GROUNDGLASS_HOSTS", "::1"),
+        ("GROUNDGLASS_HOSTS", ","),
+        ("GROUNDGLASS_HOSTS", " "),
+        ("GROUNDGLASS_HOSTS", "."),
+        ("GROUNDGLASS_HOSTS", "localhost,."),
         ("GROUNDGLASS_THREADS", "-1"),
         ("GROUNDGLASS_THRESHOLD", "1"),
         ("GROUNDGLASS_THRESHOLD", "nan"),
@@ -60,6 +64,14 @@ def test_each_setting_is_read_by_its_kind() -> None:
 def test_a_bad_value_is_named_with_its_variable(name: str, value: str) -> None:
     with pytest.raises(ValueError, match=rf"{name} must be .*{value}"):
         read_settings({name: value})
+
+
+def test_an_empty_value_is_told_what_to_do_with() -> None:
+    for name in ("GROUNDGLASS_HOSTS", "GROUNDGLASS_THREADS", "GROUNDGLASS_API_KEYS_FILE"):
+        with pytest.raises(ValueError, match=f"{name} must be given a value or left out, got ''"):
+            read_settings({name: ""})
+    with pytest.raises(ValueError, match="ct.example.org say, or be left out, got ', ,'"):
+        read_settings({"GROUNDGLASS_HOSTS": ", ,"})
 
 
 def test_the_number_of_workers_is_read_strictly() -> None:

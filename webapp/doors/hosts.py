@@ -37,24 +37,30 @@ class KnownHosts:
             environ[_REFUSED] = host
             # No address of a page could be made of it, that of the error neither.
             environ["HTTP_HOST"] = "localhost"
+        elif host is not None:
+            # An empty port is one in the grammar (RFC 3986, 3.2.3), and not for Werkzeug.
+            environ["HTTP_HOST"] = host.removesuffix(":")
         return self._app(environ, start_response)
 
 
 def is_known(host: str, names: tuple[str, ...]) -> bool:
     """Whether a name, with or without port, is one of several; all are known where there are none.
 
-    A name that begins with a dot stands for itself and all below it.
+    A name that begins with a dot stands for itself and all below it. Capitals do not matter, nor does the dot at the
+    end that says that a name is whole, nor an empty port.
 
     >>> is_known("ct.example.org:8000", (".example.org",)), is_known("[::1]:8000", ("[::1]",))
     (True, True)
     >>> is_known("evil.example", ("localhost",)), is_known("evil.example", ()), is_known("a b", ())
     (False, True, False)
     """
+    host = host.lower().removesuffix(":")
     if not host_is_trusted(host, None):
         return False
     # Those in brackets Werkzeug takes apart at the wrong colon.
-    address = host.partition("]")[0] + "]" if host.startswith("[") else None
-    return not names or address in names or host_is_trusted(host.lower(), names)
+    is_address = host.startswith("[")
+    name = host.partition("]")[0] + "]" if is_address else host.partition(":")[0].removesuffix(".")
+    return not names or name in names or host_is_trusted(name, names)
 
 
 def init_app(app: Flask, settings: Settings) -> None:

@@ -11,19 +11,28 @@ from tests.webapp.forms import BROWSER
 
 @pytest.fixture
 def named(tmp_path: Path) -> FlaskClient:
-    hosts = "localhost, 127.0.0.1, [::1], .example.org"
+    hosts = "localhost, 127.0.0.1, [::1], [FE80::1], .example.org, dotted.example.net."
     return create_app({"results": tmp_path / "results", "hosts": hosts}).test_client()
 
 
 @pytest.mark.parametrize(
     "host",
-    ["localhost", "LOCALHOST:8000", "127.0.0.1:8000", "[::1]", "[::1]:8000", "example.org", "ct.example.org:443"],
+    [
+        *("localhost", "LOCALHOST:8000", "127.0.0.1:8000", "[::1]", "[::1]:8000", "example.org", "ct.example.org:443"),
+        # The root of all names may be written, and a port be empty.
+        *("localhost.", "localhost.:8000", "ct.example.org.", "dotted.example.net", "dotted.example.net."),
+        *("127.0.0.1:", "[::1]:", "[FE80::1]", "[fe80::1]:8000"),
+    ],
 )
 def test_it_answers_to_its_names(named: FlaskClient, host: str) -> None:
-    assert named.get("/", headers={"Host": host}).status_code == 200
+    page = named.get("/docs", headers={"Host": host})
+    assert page.status_code == 200
+    assert f"http://{host.lower().removesuffix(':')}" in page.text
 
 
-@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "[::2]", "notexample.org", "a b", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "[::2]", "notexample.org", "a b", "", "localhost..", ":"]
+)
 @pytest.mark.parametrize("address", ["/", "/metrics", "/static/viewer.js", "/static//viewer.js", "/nothing"])
 def test_it_refuses_others_with_a_sentence(named: FlaskClient, host: str, address: str) -> None:
     answer = named.get(address, headers={"Host": host})
