@@ -15,7 +15,8 @@ COMMAND = (
     *(sys.executable, "-m", "schemathesis.cli", "--config-file", "tests/webapp/schemathesis.toml", "run"),
     *("--checks", "all", "--phases", "examples,coverage,fuzzing", "--continue-on-failure"),
     *("--max-examples", "10", "--generation-deterministic"),
-    *("--warnings", "off", "--no-color", "--request-timeout", "120"),
+    # How long an answer takes is not what is asked here; left out, it allows ten seconds.
+    *("--warnings", "off", "--no-color", "--request-timeout", "120", "--max-response-time", "120"),
 )
 
 

@@ -49,6 +49,7 @@ _CHUNK_BYTES = 64 * 1024
 _SENTENCES = {
     HTTPStatus.NOT_FOUND: "There is no page at this address.",
     HTTPStatus.METHOD_NOT_ALLOWED: "This address does not take a request of this kind.",
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "The file has no such part as the header Range asks for.",
     HTTPStatus.BAD_REQUEST: "The request could not be understood.",
 }
 
@@ -118,7 +119,7 @@ def _handle_http(error: HTTPException) -> Response:
         return make_response(error.get_response())
     status = HTTPStatus(error.code)
     response = _answer_status(status, _SENTENCES.get(status, status.phrase + "."))
-    for name in ("Allow", "Retry-After"):
+    for name in ("Allow", "Content-Range", "Retry-After"):
         if name in error.get_response().headers:
             response.headers[name] = error.get_response().headers[name]
     return response

@@ -18,6 +18,7 @@ _MEANINGS = {
     HTTPStatus.NOT_FOUND: "There is nothing at this address. Results and jobs expire.",
     HTTPStatus.METHOD_NOT_ALLOWED: "The address does not take such a request; the header Allow names those it takes.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request has more bytes, files or fields than are taken.",
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "The file has no such part as the header Range asks for.",
     HTTPStatus.TOO_MANY_REQUESTS: "This client asks too often; the header Retry-After says when it can ask again.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong in the server; its log says what.",
 }

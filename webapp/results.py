@@ -27,8 +27,11 @@ EXTENSION = "groundglass-results"
 PICTURES = ("original", "overlay", "mask", "probability")
 """What can be had of every slice."""
 
-_KEPT = ("original", "probability", "lung")
-"""What of it is kept, the lung where the network tells one; the rest is drawn when it is asked for."""
+LUNG = "lung"
+"""What can be had of a slice that is a result by itself, where the network tells one."""
+
+_KEPT = ("original", "probability", LUNG)
+"""What of these is kept; the rest is drawn when it is asked for."""
 
 NOBODYS = "0" * 32
 """The id of no result: as likely to be given as any other, which is never."""

@@ -120,6 +120,12 @@ class VolumeMeasurements(BaseModel):
     notes: list[str]
 
 
+class VolumeTable(VolumeMeasurements):
+    """The file measurements.json of a volume."""
+
+    notice: str = Field(description="that this is for research only")
+
+
 class PictureOfMany(BaseModel):
     """One of several pictures that were sent at once."""
 

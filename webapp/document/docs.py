@@ -109,7 +109,7 @@ def _answer(answer: Json, described: Json) -> Json:
     """Return an answer with the types of its contents by media type."""
     if "$ref" in answer:
         answer = described["components"]["responses"][answer["$ref"].rpartition("/")[2]]
-    contents = {kind: type_of(content["schema"]) for kind, content in answer["content"].items()}
+    contents = {kind: type_of(content["schema"]) for kind, content in answer.get("content", {}).items()}
     return {"description": answer["description"], "contents": contents}
 
 

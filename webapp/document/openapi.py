@@ -21,6 +21,7 @@ from webapp.document.answers import (
     SliceAnswer,
     SliceFigures,
     VolumeFigures,
+    VolumeTable,
 )
 from webapp.document.operations import BINARY, OPERATIONS, REF, TAGS, Json, Operation
 from webapp.doors.access import OPEN
@@ -35,7 +36,7 @@ OPENAPI_VERSION = "3.1.0"
 VERSION = "1"
 """Of the API, not of the software."""
 
-_ANSWERED = (SliceAnswer, SliceFigures, VolumeFigures, Job, Health, Ready, ProblemDetails)
+_ANSWERED = (SliceAnswer, SliceFigures, VolumeFigures, VolumeTable, Job, Health, Ready, ProblemDetails)
 
 _INFO = {
     "summary": "Finds COVID-19 lesions in chest CT",
@@ -89,6 +90,8 @@ def _behind_doors(endpoint: str, operation: Operation, settings: Settings) -> Op
     """Return an operation with the problems that it meets at the doors: see `webapp.doors`."""
     is_shut = settings.asks_who_it_is and endpoint not in OPEN
     met = {
+        # It may come under a name that the server does not answer to.
+        HTTPStatus.BAD_REQUEST: True,
         HTTPStatus.UNAUTHORIZED: is_shut,
         # A browser may send it for another site.
         HTTPStatus.FORBIDDEN: operation.takes_upload,

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from webapp.document.answers import Health, Job, Ready, SliceAnswer, SliceFigures, VolumeFigures
+from webapp.document.answers import Health, Job, Ready, SliceAnswer, SliceFigures, VolumeFigures, VolumeTable
 from webapp.jobs.store import MEDIA_TYPES
-from webapp.results import PICTURES
+from webapp.results import LUNG, PICTURES
 from webapp.viewing.options import ViewOptions
 from webapp.viewing.slices import DRAWN
 
@@ -112,27 +112,46 @@ _PICTURE: Json = {
     "description": "original: the slice in 8-bit gray; overlay: the same with lesions as heat map, RGB; mask: lesions "
     "at the threshold, 8-bit gray, 0 or 255; probability: 16-bit gray, 65535 = 1.0; heat: the same in colours, RGB",
 }
+_PICTURE_ALONE: Json = {
+    **_PICTURE,
+    "enum": [*_PICTURE["enum"], LUNG],
+    "description": f"{_PICTURE['description']}; lung: the lung that shares are of, 8-bit gray, 0 or 255, where the "
+    "network tells one",
+}
 _DRAWING = ("threshold", "opacity", "colours", "outline")
 _NUMBER: Json = {"type": "integer", "minimum": 1, "description": "of the slice, from 1 at the feet"}
 _FILE_NAME: Json = {"type": "string", "description": 'one of the names in the "files" of its job'}
+_FILE = (
+    _files(*(kind for kind in MEDIA_TYPES.values() if kind not in ("text/csv", "application/json")))
+    | {"text/csv": {"schema": {"type": "string"}}}
+    | _one_of(VolumeTable)
+)
+
+
+def _in_parts(found: Operation) -> Operation:
+    """Describe the same where a part of it can be asked for, or it only if it has changed."""
+    part = {
+        "description": "The part that the header Range asks for.",
+        "content": {kind: {"schema": BINARY} for kind in found.answers[HTTPStatus.OK]["content"]},
+    }
+    unchanged = {"description": "It is what the header If-None-Match or If-Modified-Since says."}
+    answers = {**found.answers, HTTPStatus.PARTIAL_CONTENT: part, HTTPStatus.NOT_MODIFIED: unchanged}
+    return replace(found, answers=answers, problems=(*found.problems, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE))
+
 
 OPERATIONS = {
     "api.predict": Operation(
         "predict", {HTTPStatus.OK: _PREDICTED, HTTPStatus.ACCEPTED: _ACCEPTED}, _OF_PREDICT, takes_upload=True
     ),
     "volumes.job": _found("Where it stands.", _one_of(Job)),
-    "volumes.file": _found(
-        "The file.",
-        _files(*MEDIA_TYPES.values()),
-        name=_FILE_NAME,
-    ),
+    "volumes.file": _in_parts(_found("The file.", _FILE, name=_FILE_NAME)),
     "viewer.figures_at": _found(
         "The figures of a slice or of a volume.",
         _one_of(SliceFigures, VolumeFigures),
         query=_options("threshold", "download"),
     ),
     "pages.picture": _found(
-        "The picture.", _files("image/png"), query=_options(*_DRAWING, "bar", "download"), name=_PICTURE
+        "The picture.", _files("image/png"), query=_options(*_DRAWING, "bar", "download"), name=_PICTURE_ALONE
     ),
     "volumes.slice_picture": _found(
         "The picture.", _files("image/png"), query=_options(*_DRAWING, "download"), number=_NUMBER, kind=_PICTURE

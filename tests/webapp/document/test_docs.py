@@ -21,6 +21,15 @@ def test_the_page_shows_each_operation_option_and_example(client: FlaskClient) -
     assert "<script" not in page
 
 
+def test_its_top_leads_to_each_operation(client: FlaskClient) -> None:
+    page = client.get("/docs", headers=BROWSER).text
+    top = page.partition("<section")[0]
+    for endpoint in OPERATIONS:
+        name = endpoint.rpartition(".")[2]
+        assert top.count(f'href="#{name}"') == 1
+        assert page.count(f'id="{name}"') == 1
+
+
 def test_the_examples_ask_the_server_that_shows_them(client: FlaskClient) -> None:
     page = client.get("/docs", base_url="https://ct.example.org").text
     assert "SERVER=${SERVER:-https://ct.example.org}" in page

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -65,12 +66,15 @@ def test_it_tells_which_problems_the_doors_and_options_make(client: FlaskClient,
     shut = document_of(create_app({"api_keys_file": tmp_path / "keys"}).test_client())
     named = document_of(create_app({"user_header": "X-User", "trusted_proxies": "10.0.0.1"}).test_client())
     open_to_all = document_of(client)
-    expected = {"/predict": {400, 403, 429}, "/results/{result_id}/{name}.png": {400, 429}, "/jobs/{result_id}": {429}}
+    # Any may come under a name that the server does not answer to.
+    looks = ("/results/{result_id}/{name}.png", "/results/{result_id}/files/{name}", "/jobs/{result_id}")
+    expected = {"/predict": {400, 403, 429}, **dict.fromkeys(looks, {400, 429})}
     for path, problems in expected.items():
         assert problems_of(open_to_all, path) == problems
         assert problems_of(shut, path) == problems_of(named, path) == problems | {401}
-    assert (problems_of(open_to_all, "/metrics"), problems_of(shut, "/metrics")) == (set(), {401, 429})
-    assert problems_of(open_to_all, "/healthz") == problems_of(shut, "/healthz") == set()
+    assert (problems_of(open_to_all, "/metrics"), problems_of(shut, "/metrics")) == ({400}, {400, 401, 429})
+    assert problems_of(open_to_all, "/healthz") == problems_of(shut, "/healthz") == {400}
+    assert problems_of(open_to_all, "/readyz") == {400}
 
 
 def test_the_options_of_a_view_are_parameters(client: FlaskClient) -> None:
@@ -86,8 +90,44 @@ def test_every_kind_of_picture_that_is_described_is_there(client: FlaskClient, p
     described = document_of(client)["paths"]["/results/{result_id}/{name}.png"]["get"]["parameters"]
     kinds = next(parameter["schema"]["enum"] for parameter in described if parameter["name"] == "name")
     address = upload(client, phantom)
-    assert set(kinds) == {"original", "overlay", "mask", "probability", "heat"}
+    assert set(kinds) == {"original", "overlay", "mask", "probability", "heat", "lung"}
     assert {client.get(f"{address}/{kind}.png").status_code for kind in kinds} == {200}
+
+
+def test_every_kind_of_picture_of_a_volume_is_there(app: Flask) -> None:
+    client = app.test_client()
+    parameters = document_of(client)["paths"]["/results/{result_id}/slices/{number}/{kind}.png"]["get"]["parameters"]
+    kinds = next(parameter["schema"]["enum"] for parameter in parameters if parameter["name"] == "kind")
+    address = upload(client, nifti("many", "none"), name="scan.nii")
+    queue_of(app).work_once()
+    found = {kind: client.get(f"{address}/slices/1/{kind}.png").status_code for kind in [*kinds, "lung"]}
+    assert found == dict.fromkeys(kinds, 200) | {"lung": 404}
+
+
+def test_a_file_and_its_parts_answer_as_described(app: Flask) -> None:
+    client, document = app.test_client(), document_of(app.test_client())
+    described = document["paths"]["/results/{result_id}/files/{name}"]["get"]["responses"]
+    address = upload(client, nifti("many", "none"), name="scan.nii") + "/files/measurements.json"
+    queue_of(app).work_once()
+    whole = client.get(address)
+    assert described["200"]["content"]["application/json"]["schema"]["$ref"].endswith("/VolumeTable")
+    assert complaints(document, "VolumeTable", json.loads(whole.data)) == []
+    wanted = {
+        206: {"Range": "bytes=0-9"},
+        304: {"If-None-Match": whole.headers["ETag"]},
+        416: {"Range": "bytes=999999999-"},
+    }
+    for status, headers in wanted.items():
+        answer = client.get(address, headers=headers)
+        assert answer.status_code == status
+        assert str(status) in described
+        if status == 416:
+            assert answer.headers["Content-Range"] == f"bytes */{len(whole.data)}"
+            problem = answer.get_json()
+        answer.close()
+    assert problem["detail"] == "The file has no such part as the header Range asks for."
+    assert f'id="{problem["type"].partition("#")[2]}"' in client.get("/docs").text
+    whole.close()
 
 
 @pytest.mark.parametrize("threshold", ["", "?threshold=0.2"])
