@@ -57,6 +57,29 @@ def test_on_a_phone_nothing_overflows_and_targets_are_large(state: str, chromium
             assert [(name, side) for name, side in controls if side < 44] == []
 
 
+ABOVE_WHAT_CAME_BEFORE = """() => {
+    const stops = Array.from(document.querySelectorAll("main :is(a, button, input, select, summary, [tabindex])"))
+        .filter((stop) => stop.checkVisibility() && stop.tabIndex >= 0 && stop.type !== "hidden");
+    const boxes = stops.map((stop) => stop.getBoundingClientRect());
+    const isAbove = (box, other) => box.bottom <= other.top && box.left < other.right;
+    const wrong = stops.filter((_, place) => place > 0 && isAbove(boxes[place], boxes[place - 1]));
+    return [stops.length, wrong.map((stop) => stop.outerHTML.slice(0, 120))];
+}"""
+"""JavaScript: how many stops Tab has, and those that stand above the one before, columns at the right apart."""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("state", ["done", "done volume", "read anyway"])
+def test_tab_goes_down_the_page(state: str, width: int, chromium: Browser, world: World) -> None:
+    # So high that nothing sticks to an edge.
+    with chromium.new_context(viewport={"width": width, "height": 4000}) as context:
+        page = context.new_page()
+        STATES[state](page, world)
+        stops, wrong = page.evaluate(ABOVE_WHAT_CAME_BEFORE)
+        assert stops > 20
+        assert wrong == []
+
+
 def test_titles_tell_pages_apart(chromium: Browser, world: World) -> None:
     pages = ["empty", "help", "queued", "done", "done volume", "partly read", "failed", "expired"]
     with chromium.new_context() as context:
