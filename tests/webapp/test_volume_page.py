@@ -17,6 +17,7 @@ from tests.webapp.forms import upload
 from tests.webapp.scans import SIDE, nifti
 from webapp.jobs.queueing import EXTENSION
 from webapp.results import ResultStore
+from webapp.words import LUNG_FOLLOWS
 
 Read = tuple[FlaskClient, str]
 
@@ -140,6 +141,17 @@ def test_a_slice_that_was_not_read_has_no_bar_and_says_so(read: Read, monkeypatc
 def test_the_size_of_the_volume_is_told(read: Read) -> None:
     client, address = read
     assert "2 slices × 128 rows × 128 columns, voxels of 8 × 2.5 × 2.5 mm" in client.get(address).text
+
+
+def test_where_the_threshold_is_moved_it_says_that_the_lung_follows(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, address = read
+    moved, as_read = (" ".join(client.get(address + query).text.split()) for query in ("?threshold=0.2", ""))
+    assert f'<p class="aside" data-when-moved>{LUNG_FOLLOWS}</p>' in moved
+    assert f'<p class="aside" data-when-moved hidden>{LUNG_FOLLOWS}</p>' in as_read
+    change(monkeypatch, volume={"lung_voxels": None})
+    assert LUNG_FOLLOWS not in client.get(address).text
 
 
 def test_what_most_want_to_keep_comes_first(read: Read) -> None:
