@@ -33,9 +33,13 @@ UNLIMITED = {"GROUNDGLASS_RATE_READ": "off", "GROUNDGLASS_RATE_LOOK": "off", "GR
 """Settings that put no bound on what one client may ask: all of them have one address here."""
 
 SLICE, FORM, LOOK, REFUSED, DAMAGED = "slice", "form", "look at a result", "no picture", "damaged picture"
+REPORT, WHY = "report of a result", "explanation of a result"
 
-MIX = {SLICE: 10, FORM: 2, LOOK: 4, REFUSED: 2, DAMAGED: 2}
-"""Of 20 requests, how many are of a kind."""
+MIX = {SLICE: 10, FORM: 2, LOOK: 2, REPORT: 1, WHY: 1, REFUSED: 2, DAMAGED: 2}
+"""Of 20 requests, how many are of a kind; whoever has no result yet looks at the form instead."""
+
+OF_RESULT = {LOOK: ("", "/overlay.png"), REPORT: ("/report.pdf",), WHY: ("/why.png",)}
+"""What is asked for of a result, by kind."""
 
 TURNED_AWAY = (429, 503)
 WARM_UP_SHARE = 0.5
@@ -82,26 +86,31 @@ class Client:
     def run(self, until: float) -> None:
         """Ask until a time of the monotonic clock."""
         while time.monotonic() < until:
-            (kind,) = self._rng.choices(list(MIX), list(MIX.values()))
-            status, headers = self._timed(kind)
+            status, headers = self._timed(self.choose())
             if status in TURNED_AWAY:
                 time.sleep(min(float(headers.get("Retry-After", 1)), max(0.0, until - time.monotonic())))
+
+    def choose(self) -> str:
+        """Return the kind of the next request."""
+        (kind,) = self._rng.choices(list(MIX), list(MIX.values()))
+        return LOOK if kind in OF_RESULT and not self._result else kind
 
     def _timed(self, kind: str) -> tuple[int, dict[str, str]]:
         began = time.monotonic()
         try:
-            status, headers = self._ask(kind)
+            status, headers = self.ask(kind)
         except (OSError, http.client.HTTPException):
             status, headers = 0, {}
         self._measured.add(Answer(kind, status, time.monotonic() - began))
         return status, headers
 
-    def _ask(self, kind: str) -> tuple[int, dict[str, str]]:
+    def ask(self, kind: str) -> tuple[int, dict[str, str]]:
+        """Send a request of a kind; return status and headers of its answer."""
         picture = self._rng.choice(self._pictures)
         if kind == FORM:
             return self._send_form(picture)
-        if kind == LOOK:
-            return self._look()
+        if kind in OF_RESULT:
+            return self._look(kind)
         content = {SLICE: picture, REFUSED: b"Dear radiologist,", DAMAGED: picture[: len(picture) // 2]}[kind]
         return self._post("/predict", content, {})
 
@@ -115,8 +124,8 @@ class Client:
         self._result = headers.get("Location", self._result)
         return status, headers
 
-    def _look(self) -> tuple[int, dict[str, str]]:
-        path = self._result + self._rng.choice(["", "/overlay.png"]) if self._result else "/"
+    def _look(self, kind: str) -> tuple[int, dict[str, str]]:
+        path = self._result + self._rng.choice(OF_RESULT[kind]) if self._result else "/"
         return self._request("GET", path, b"", {"Accept": "text/html"})[:2]
 
     def _post(self, path: str, content: bytes, fields: dict[str, str]) -> tuple[int, dict[str, str]]:
@@ -189,7 +198,8 @@ def summary(measured: Measured, *, clients: int, seconds: float) -> dict[str, An
         "seconds_of_turned_away": _percentiles(turned),
         "slices_per_second": sum(answer.kind in (SLICE, FORM) for answer in accepted) / seconds,
         "seconds_by_kind": {
-            kind: _percentiles([answer for answer in accepted if answer.kind == kind]) for kind in (SLICE, FORM, LOOK)
+            kind: _percentiles([answer for answer in accepted if answer.kind == kind])
+            for kind in (SLICE, FORM, LOOK, REPORT, WHY)
         },
         "memory": _memory(measured.samples),
     }
@@ -239,7 +249,7 @@ def as_markdown(figures: dict[str, Any]) -> str:
         "",
         f"{figures['clients']} clients for {figures['seconds']:.0f} seconds against the server of `make serve`, two",
         f"processes, on the same machine: {figures['machine']}.",
-        "Written by `make load`, with `load.json`.",
+        f"Written by `make load CLIENTS={figures['clients']} SECONDS={figures['seconds']:.0f}`, with `load.json`.",
         "",
         f"{figures['requests']:,} requests; of 20: {mix}.",
         "Each client asks, waits for the answer and asks again; one that is turned away comes back when told to.",
@@ -267,7 +277,8 @@ def _memory_lines(memory: dict[str, float] | None) -> list[str]:
     first, median, most = (f"{memory[name]:,.0f} MB" for name in ("mb_at_first", "mb_median", "mb_most"))
     return [
         f"Memory of all its processes: {first} at first, {median} in the median, {most} at most. Over the second half",
-        f"of the time it grew by {memory['mb_per_1000_requests']:.2f} MB for 1,000 requests.",
+        f"of the time it grew by {memory['mb_per_1000_requests']:.2f} MB for 1,000 requests: the median of the slopes",
+        f"between any two of the samples that were taken then, one every {SAMPLE_EVERY_S:g} s.",
         "",
     ]
 

@@ -8,9 +8,32 @@ from pathlib import Path
 import pytest
 
 from benchmarks import load
-from benchmarks.load import DAMAGED, FORM, LOOK, REFUSED, SLICE, Answer, Measured, as_markdown, main, summary
+from benchmarks.load import (
+    DAMAGED,
+    FORM,
+    LOOK,
+    REFUSED,
+    REPORT,
+    SLICE,
+    WHY,
+    Answer,
+    Client,
+    Measured,
+    as_markdown,
+    main,
+    summary,
+)
 
-EXPECTED = {SLICE: {200, 503}, FORM: {303, 503}, LOOK: {200}, REFUSED: {415, 503}, DAMAGED: {422, 503}}
+EXPECTED = {
+    SLICE: {200, 503},
+    FORM: {303, 503},
+    LOOK: {200},
+    REPORT: {200, 503},
+    # Of a phantom without lesions there is nothing to explain.
+    WHY: {200, 409, 503},
+    REFUSED: {415, 503},
+    DAMAGED: {422, 503},
+}
 
 
 def test_four_clients_get_what_they_should(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,7 +49,9 @@ def test_four_clients_get_what_they_should(tmp_path: Path, monkeypatch: pytest.M
     assert {answer.status in EXPECTED[answer.kind] for answer in seen} == {True}
     figures = json.loads((tmp_path / "load.json").read_text())
     assert figures["requests"] == sum(figures["statuses"].values()) > 0
-    assert "4 clients for 6 seconds" in (tmp_path / "load.md").read_text()
+    page = (tmp_path / "load.md").read_text()
+    assert "4 clients for 6 seconds" in page
+    assert "`make load CLIENTS=4 SECONDS=6`" in page
 
 
 def measured() -> Measured:
@@ -46,6 +71,21 @@ def test_its_figures() -> None:
     assert figures["seconds_by_kind"][FORM] is None
     assert figures["memory"]["mb_per_1000_requests"] == pytest.approx(20.0)
     assert "grew by 20.00 MB" in as_markdown(figures)
+    assert "the median of the slopes\nbetween any two of the samples" in as_markdown(figures)
+
+
+def test_reports_and_explanations_are_asked_for_of_a_result_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Uploader(Client):
+        def _request(
+            self, method: str, path: str, body: bytes, headers: dict[str, str]
+        ) -> tuple[int, dict[str, str], bytes]:
+            return 303, {"Location": "/results/1"}, b""
+
+    client = Uploader(0, 0, Measured(), [b"picture"])
+    monkeypatch.setattr(load, "MIX", {REPORT: 1, WHY: 1})
+    assert {client.choose() for _ in range(50)} == {LOOK}
+    client.ask(FORM)
+    assert {client.choose() for _ in range(50)} == {REPORT, WHY}
 
 
 def test_without_a_look_at_memory_nothing_is_said_of_it() -> None:
