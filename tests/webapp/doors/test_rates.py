@@ -101,7 +101,9 @@ def test_strangers_are_counted_by_address_whatever_they_send(tmp_path: Path) -> 
 def test_the_form_takes_no_upload(tmp_path: Path) -> None:
     add_key(tmp_path / "keys", "anna")
     client = make(tmp_path, api_keys_file=tmp_path / "keys").test_client()
-    assert client.post("/sign-in", data={"key": "x" * 20_000}).status_code == 413
+    answer = client.post("/sign-in", data={"key": "x" * 20_000})
+    assert answer.status_code == 413
+    assert "larger than 16 kB" in answer.get_json()["detail"]
     assert client.post("/sign-in", data={"key": "x" * 1_000}).status_code == 400
 
 
