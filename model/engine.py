@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "groundglass-2.xml"
 KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
+FLOAT_SUFFIX = ".float.xml"
+"""Of the same network in floating point, where the served form is in whole numbers."""
+
 CHANNELS_BY_COUNT = {1: ("lesion",), 2: ("lesion", "lung")}
 
 FloatArray = NDArray[np.float32]
@@ -56,12 +59,21 @@ class OpenVinoEngine:
 
     input_size = INPUT_SIZE
 
-    def __init__(self, weights: Path, identity: Identity, *, threads: int = 0) -> None:
+    def __init__(self, weights: Path, identity: Identity, *, threads: int = 0, precision: str = "f32") -> None:
+        """Compile a network.
+
+        precision : in which everything is computed that the file does not hold in whole numbers: "f32", or "bf16",
+            which processors without bfloat16 take for f32.
+
+        Raises
+        ------
+        WeightsError : the file cannot be loaded, or does not fit.
+        """
         import openvino  # Takes a fifth of a second, and a user of Keras weights may not have it.
 
         settings: dict[str, Any] = {
-            # One answer on every processor: left to itself, OpenVINO computes in bfloat16 where it can.
-            "INFERENCE_PRECISION_HINT": "f32",
+            # Left to itself, OpenVINO computes in bfloat16 where it can, and processors answer differently.
+            "INFERENCE_PRECISION_HINT": precision,
             # Pinned threads of two worker processes would share one core and leave the other idle.
             "ENABLE_CPU_PINNING": False,
             "INFERENCE_NUM_THREADS": threads,
@@ -132,8 +144,15 @@ def load_engine(weights: Path = SHIPPED_WEIGHTS, *, threads: int = 0) -> Engine:
     identity = _identify(weights)
     log.info("loading %s (%s)", identity.model_id, identity.sha256[:12])
     if weights.suffix == ".xml":
-        return OpenVinoEngine(weights, identity, threads=threads)
+        served = read_card(weights).get("precision", {}).get("served")
+        return OpenVinoEngine(weights, identity, threads=threads, precision="bf16" if served == "bf16" else "f32")
     return KerasEngine(weights, identity)
+
+
+def float_form(weights: Path) -> Path:
+    """Return the file of a network in floating point: the one beside the served one, or that itself."""
+    beside = weights.with_name(weights.name.removesuffix(".xml") + FLOAT_SUFFIX)
+    return beside if beside.is_file() else weights
 
 
 def _identify(weights: Path) -> Identity:
@@ -160,7 +179,8 @@ def read_card(weights: Path) -> dict[str, Any]:
     ------
     WeightsError : the card is damaged.
     """
-    card = weights.with_name(weights.name.removesuffix(weights.suffix).removesuffix(".weights") + ".json")
+    name = weights.name.removesuffix(weights.suffix).removesuffix(".weights").removesuffix(".float")
+    card = weights.with_name(f"{name}.json")
     if not card.exists():
         return {}
     try:

@@ -6,9 +6,19 @@ The lesion logit is divided by the temperature that training.evaluate fitted (Gu
 layer: the served probabilities are calibrated. A threshold of 0.5 draws nearly the same lesions: not exactly, since
 the probabilities are interpolated to the slice's size after the division.
 
-OUT/NAME.weights.h5      the weights in 16 bit, for TensorFlow: to fine-tune, to compare
-OUT/NAME.xml, NAME.bin   the same network for OpenVINO, weights in 16 bit
-OUT/NAME.json            the card: what the files are and their SHA-256; training.card adds data and figures
+OUT/NAME.weights.h5          the weights in 16 bit, for TensorFlow: to fine-tune, to compare
+OUT/NAME.xml, NAME.bin       the network as it is served by OpenVINO, in the precision that the card states
+OUT/NAME.float.xml, .bin     the same in floating point, weights in 16 bit, where the served form is in whole numbers:
+                             what tells chest CT from other pictures, and what explains a call, are computed by it
+OUT/NAME.json                the card: what the files are and their SHA-256; training.card adds data and figures
+
+Which precision is served is decided by measurement: the fastest of 8-bit whole numbers, bfloat16 and float32 whose
+lesion Dice on the validation slices is within bounds of that of the original. Without such a form nothing is written.
+The whole numbers are calibrated on training slices.
+
+python -m training.export --again --name groundglass-2 --out model/weights
+
+measures and decides anew, from the files that were exported before; the rest of the card stays.
 """
 
 from __future__ import annotations
@@ -16,31 +26,62 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
+import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import keras
 import numpy as np
-import openvino
 from numpy.typing import NDArray
 
-from model.engine import CHANNELS_BY_COUNT, file_sha256, load_engine
+from model.engine import CHANNELS_BY_COUNT, file_sha256, float_form, load_engine, read_card
 from model.network import load_network
 from model.phantom import EXAMPLES, draw_phantom
 from model.preprocess import preprocess
-from training.commands import sentences
+from training.commands import count, sentences
 from training.commands import temperature as read_temperature
+from training.data.dataset import DATA_FOLDER, Row, describe_manifest, read_manifest
+from training.data.splits import split_rows
+from training.forms import save_for_openvino, save_in_8_bit, save_in_16_bit
+from training.measures.robustness import spread_evenly
+from training.precision import BF16, F32, INT8, fastest, measure_forms
 
 log = logging.getLogger(__name__)
 
+MANIFEST = DATA_FOLDER / "ct-lesions" / "index.csv"
+
 TOLERANCE = 0.02
-"""Largest difference of a probability between the original and a served form; 16-bit weights keep three digits."""
+"""Largest difference of a probability between the original and its forms in 16 bit, which keep three digits."""
+
+CALIBRATED_ON = 300
+"""Training slices that the ranges of whole numbers are taken from."""
 
 
-def export(weights: Path, out: Path, name: str, *, temperature: float = 1.0) -> Path:
+@dataclass(frozen=True)
+class Slices:
+    """calibration : of patients that the network was trained on. validation : of others. manifest : of both."""
+
+    calibration: Sequence[Row]
+    validation: Sequence[Row]
+    manifest: str
+
+
+def read_slices(manifest: Path, *, calibrate_on: int = CALIBRATED_ON) -> Slices:
+    """Read the slices that an export needs, by the manifest's own split.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError : see `training.data.dataset.read_manifest`; there are none to train or to validate.
+    """
+    training, validation = split_rows(read_manifest(manifest))
+    return Slices(spread_evenly(training, calibrate_on), validation, describe_manifest(manifest))
+
+
+def export(weights: Path, out: Path, name: str, slices: Slices, *, temperature: float = 1.0) -> Path:
     """Write the served files of a network and their card.
 
     Parameters
@@ -52,33 +93,88 @@ def export(weights: Path, out: Path, name: str, *, temperature: float = 1.0) -> 
 
     Returns
     -------
-    The path of the .xml.
+    The path of the served .xml.
 
     Raises
     ------
     WeightsError : the weights do not fit the network.
-    ValueError : the temperature is out of range, or a served form answers otherwise than the original; nothing of it
-        is kept.
+    ValueError : the temperature is out of range, or no form answers as the original; nothing is written.
     """
     network = load_network(weights)
     divide_lesion_logit(network, temperature)
+    with tempfile.TemporaryDirectory() as folder:
+        keras_file, floating = Path(folder) / f"{name}.weights.h5", Path(folder) / f"{name}.float.xml"
+        save_in_16_bit(network, keras_file)
+        save_for_openvino(network, floating)
+        about = {
+            "model_id": name,
+            "output": list(CHANNELS_BY_COUNT[network.output_shape[-1]]),
+            "temperature": temperature,
+            "input": "448 x 448 x 1 float32, 0.0 = -1250 HU or less, 1.0 = 250 HU or more",
+            "largest_difference_from_float32": {
+                file.name: _difference(network, file) for file in (keras_file, floating)
+            },
+        }
+        return _serve(keras_file, floating, out, about, slices)
+
+
+def export_again(out: Path, name: str, slices: Slices) -> Path:
+    """Decide anew how a network that was exported is served; raises as `export`."""
+    served = out / f"{name}.xml"
+    about = read_card(served)
+    with tempfile.TemporaryDirectory() as folder:
+        keras_file, floating = Path(folder) / f"{name}.weights.h5", Path(folder) / f"{name}.float.xml"
+        shutil.copy(out / keras_file.name, keras_file)
+        _copy_form(float_form(served), floating)
+        return _serve(keras_file, floating, out, about, slices)
+
+
+def _serve(keras_file: Path, floating: Path, out: Path, about: Mapping[str, Any], slices: Slices) -> Path:
+    """Decide for a precision and write what it needs, the card last.
+
+    keras_file, floating : the forms in 16 bit, in a folder of their own.
+    """
+    whole = floating.with_name(floating.name.replace(".float.", ".whole."))
+    save_in_8_bit(floating, whole, slices.calibration)
+    forms = {INT8: whole, BF16: floating, F32: floating}
+    measured = measure_forms(keras_file, forms, slices.validation)
+    precision = fastest(measured)
+    told = {
+        "served": precision,
+        "measured": {name: form.as_dict() for name, form in measured.items()},
+        "calibration_slices": len(slices.calibration),
+        "validation_slices": len(slices.validation),
+        "manifest": slices.manifest,
+        "cores": os.cpu_count(),
+    }
+    return _write(keras_file, forms[precision], floating, out, dict(about) | {"precision": told})
+
+
+def _write(keras_file: Path, form: Path, floating: Path, out: Path, card: dict[str, Any]) -> Path:
+    """Put the files of a network into their folder, and their hashes into its card."""
+    name = keras_file.name.removesuffix(".weights.h5")
+    served, beside, told = out / f"{name}.xml", out / floating.name, out / f"{name}.json"
     out.mkdir(parents=True, exist_ok=True)
-    keras_file, served = out / f"{name}.weights.h5", out / f"{name}.xml"
-    card = out / f"{name}.json"
     # The hashes of an earlier export would call the new files damaged.
-    card.unlink(missing_ok=True)
-    save_in_16_bit(network, keras_file)
-    save_for_openvino(network, served)
-    try:
-        differences = {file.name: _difference(network, file) for file in (keras_file, served)}
-    except ValueError:
-        for file in (keras_file, served, served.with_suffix(".bin")):
+    told.unlink(missing_ok=True)
+    files = [out / keras_file.name, served, served.with_suffix(".bin")]
+    shutil.copy(keras_file, files[0])
+    _copy_form(form, served)
+    if form == floating:
+        for file in (beside, beside.with_suffix(".bin")):
             file.unlink(missing_ok=True)
-        raise
-    files = [keras_file, served, served.with_suffix(".bin")]
-    about = {"model_id": name, "output": list(CHANNELS_BY_COUNT[network.output_shape[-1]]), "temperature": temperature}
-    _write_card(card, about, files=files, differences=differences)
+    else:
+        _copy_form(floating, beside)
+        files += [beside, beside.with_suffix(".bin")]
+    card["sha256"] = {file.name: file_sha256(file) for file in files}
+    told.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     return served
+
+
+def _copy_form(source: Path, target: Path) -> None:
+    """Copy an .xml and the .bin beside it."""
+    shutil.copy(source, target)
+    shutil.copy(source.with_suffix(".bin"), target.with_suffix(".bin"))
 
 
 def divide_lesion_logit(network: keras.Model, temperature: float) -> None:
@@ -98,37 +194,8 @@ def divide_lesion_logit(network: keras.Model, temperature: float) -> None:
     last.set_weights([kernel, bias])
 
 
-def save_in_16_bit(network: keras.Model, file: Path) -> None:
-    """Write the weights of a network in Keras' format, in half precision: half the size, read back as float32."""
-    with tempfile.TemporaryDirectory() as folder:
-        whole = Path(folder) / "whole.weights.h5"
-        network.save_weights(whole)
-        with h5py.File(whole) as source, h5py.File(file, "w") as target:
-            source.visititems(lambda name, item: _copy_in_16_bit(target, name, item))
-
-
-def _copy_in_16_bit(target: h5py.File, name: str, item: Any) -> None:
-    if isinstance(item, h5py.Dataset):
-        halved = item[()].astype(np.float16) if item.dtype == np.float32 else item[()]
-        target.create_dataset(name, data=halved)
-    else:
-        target.require_group(name)
-    for key, value in item.attrs.items():
-        target[name].attrs[key] = value
-
-
-def save_for_openvino(network: keras.Model, file: Path) -> None:
-    """Write a network as OpenVINO's .xml, with a .bin beside it that holds the weights in half precision."""
-    with tempfile.TemporaryDirectory() as folder:
-        network.export(folder, format="tf_saved_model", verbose=False)
-        # Not openvino.convert_model, which reports its use to its makers.
-        converted = openvino.Core().read_model(folder)
-        converted.reshape([1, *network.input_shape[1:]])
-        openvino.save_model(converted, file, compress_to_fp16=True)
-
-
 def _difference(network: keras.Model, file: Path) -> float:
-    """Return the largest difference of a probability between a network and its served form, on phantoms.
+    """Return the largest difference of a probability between a network and a form of it in 16 bit, on phantoms.
 
     Raises
     ------
@@ -144,19 +211,12 @@ def _difference(network: keras.Model, file: Path) -> float:
     return difference
 
 
-def _write_card(card: Path, about: dict[str, Any], *, files: Sequence[Path], differences: dict[str, float]) -> None:
-    content = about | {
-        "sha256": {file.name: file_sha256(file) for file in files},
-        "input": "448 x 448 x 1 float32, 0.0 = -1250 HU or less, 1.0 = 250 HU or more",
-        "largest_difference_from_float32": differences,
-    }
-    card.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and export; what is wrong goes to standard error, with status 1."""
     parser = argparse.ArgumentParser(prog="python -m training.export", description="Write the served files.")
-    parser.add_argument("--weights", type=Path, required=True, help="trained weights, such as best.weights.h5")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--weights", type=Path, help="trained weights, such as best.weights.h5")
+    source.add_argument("--again", action="store_true", help="decide anew how what OUT holds is served")
     parser.add_argument("--name", required=True, help="the model's id and the stem of its files")
     parser.add_argument("--out", type=Path, required=True, help="folder for the files, such as model/weights")
     parser.add_argument(
@@ -165,10 +225,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default=1.0,
         help="of the report of these weights (default: %(default)s, none)",
     )
+    parser.add_argument("--manifest", type=Path, default=MANIFEST, help="of the scans (default: %(default)s)")
+    parser.add_argument(
+        "--calibrate-on", type=count, default=CALIBRATED_ON, help="training slices (default: %(default)s)"
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with sentences(parser):
-        export(options.weights, options.out, options.name, temperature=options.temperature)
+        slices = read_slices(options.manifest, calibrate_on=options.calibrate_on)
+        if options.again:
+            export_again(options.out, options.name, slices)
+        else:
+            export(options.weights, options.out, options.name, slices, temperature=options.temperature)
 
 
 if __name__ == "__main__":

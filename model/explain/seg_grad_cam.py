@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.engine import SHIPPED_WEIGHTS
+from model.engine import SHIPPED_WEIGHTS, float_form
 from model.errors import Unexplained
 from model.findings import Mask
 from model.preprocess import INPUT_SIZE, Gray, letterbox, placement, preprocess, resize, square_shape
@@ -38,6 +38,7 @@ class Explainer:
     def __init__(self, weights: Path = SHIPPED_WEIGHTS, *, threads: int = 0) -> None:
         """Load a network and build its gradient.
 
+        weights : of the network; it is explained in floating point, since rounding has no gradient.
         threads : processor threads; 0 = one for each core.
 
         Raises
@@ -55,7 +56,7 @@ class Explainer:
         }
         core = openvino.Core()
         try:
-            there_and_back = _with_gradient(core.read_model(weights))
+            there_and_back = _with_gradient(core.read_model(float_form(weights)))
             self._compiled = core.compile_model(there_and_back, "CPU", settings)
         except RuntimeError as exc:
             raise Unexplained(f"{weights.name} cannot be explained: OpenVINO cannot run its gradient.") from exc

@@ -1,0 +1,80 @@
+"""A network -> the forms in which it is kept: for TensorFlow, for OpenVINO in floating point and in whole numbers."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import openvino
+
+from model.preprocess import preprocess
+from training.data.dataset import Row, read_sample
+
+
+def save_in_16_bit(network: keras.Model, file: Path) -> None:
+    """Write the weights of a network in Keras' format, in half precision: half the size, read back as float32."""
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / "whole.weights.h5"
+        network.save_weights(whole)
+        with h5py.File(whole) as source, h5py.File(file, "w") as target:
+            source.visititems(lambda name, item: _copy_in_16_bit(target, name, item))
+
+
+def _copy_in_16_bit(target: h5py.File, name: str, item: Any) -> None:
+    if isinstance(item, h5py.Dataset):
+        halved = item[()].astype(np.float16) if item.dtype == np.float32 else item[()]
+        target.create_dataset(name, data=halved)
+    else:
+        target.require_group(name)
+    for key, value in item.attrs.items():
+        target[name].attrs[key] = value
+
+
+def save_for_openvino(network: keras.Model, file: Path) -> None:
+    """Write a network as OpenVINO's .xml, with a .bin beside it that holds the weights in half precision."""
+    with tempfile.TemporaryDirectory() as folder:
+        network.export(folder, format="tf_saved_model", verbose=False)
+        # Not openvino.convert_model, which reports its use to its makers.
+        converted = openvino.Core().read_model(folder)
+        converted.reshape([1, *network.input_shape[1:]])
+        openvino.save_model(converted, file, compress_to_fp16=True)
+
+
+def save_in_8_bit(floating: Path, file: Path, rows: Sequence[Row]) -> None:
+    """Write a network that computes in whole numbers of 8 bits where that is possible.
+
+    The ranges of activations are those seen on slices, and the biases of layers are corrected for what rounding moves
+    on the mean ("post-training quantisation", Nagel et al., Data-Free Quantization Through Weight Equalization and Bias
+    Correction, ICCV 2019, as NNCF does it).
+
+    Parameters
+    ----------
+    floating : the .xml in floating point. file : the .xml to be written.
+    rows : slices that the network was trained on; some hundred are enough.
+    """
+    # NNCF would report its use to its makers.
+    os.environ["NNCF_CI"] = "1"
+    import nncf
+
+    slices = nncf.Dataset(list(rows), lambda row: {0: preprocess(read_sample(row).image)[np.newaxis]})
+    model = openvino.Core().read_model(floating)
+    whole = nncf.quantize(
+        model,
+        slices,
+        # Activations may be negative behind the batch normalisation at the entrance.
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(rows),
+        target_device=nncf.TargetDevice.CPU,
+        # Processors without VNNI add pairs of products in 16 bits, which 8-bit weights overflow: with 7 bits all
+        # processors give one answer.
+        advanced_parameters=nncf.AdvancedQuantizationParameters(
+            overflow_fix=nncf.quantization.advanced_parameters.OverflowFix.ENABLE
+        ),
+    )
+    openvino.save_model(whole, file, compress_to_fp16=True)
