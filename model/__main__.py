@@ -27,6 +27,7 @@ def _segment(options: argparse.Namespace) -> int:
         as_picture=options.as_picture,
         patient=options.patient_name,
         force=options.force,
+        overlays=options.overlays,
     )
     return run(options.inputs, out=options.out, options=how, weights=options.weights)
 
@@ -59,7 +60,7 @@ def _add_segment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="write overlay, mask, probability and measurements of each input",
         description="Of a picture it writes NAME_overlay.png, NAME_mask.png (0 or 255), NAME_probability.png (16 bit, "
         "65535 = 1.0) and a row of DIR/measurements.csv. Of a DICOM series or a NIfTI volume it writes the folder NAME "
-        "with masks (NIfTI, DICOM SEG), probabilities, overlays, montage, report and tables, and a row of "
+        "with masks (NIfTI, DICOM SEG), probabilities, montage, report and tables, and a row of "
         "DIR/volumes.csv. A bad input is named on standard error; the others still "
         "finish, and the exit status is 1.",
     )
@@ -79,6 +80,7 @@ def _add_segment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     segment.add_argument(
         "--force", action="store_true", help="read what does not look like a chest CT, too; its files carry the warning"
     )
+    segment.add_argument("--overlays", action="store_true", help="write an overlay of each slice of a volume, too")
     segment.add_argument("--patient-name", action="store_true", help="print the patient's name in the PDF report")
     segment.add_argument(
         "--weights",

@@ -29,21 +29,23 @@ from model.volume.segment import VolumeSegmentation, segment_volume
 @dataclass(frozen=True)
 class Options:
     """How inputs are read: the threshold, whether several looks are averaged, DICOM files as plain pictures,
-    reports with the patient's name; whether what does not look like a chest CT is read all the same."""
+    reports with the patient's name; whether what does not look like a chest CT is read all the same; whether overlays
+    of all slices of a volume are written."""
 
     threshold: float
     quality: bool = False
     as_picture: bool = False
     patient: bool = False
     force: bool = False
+    overlays: bool = False
 
 
 def run(inputs: Sequence[Path], *, out: Path, options: Options, weights: Sequence[Path] = ()) -> int:
     """Segment files and folders of files, by the shipped weights unless others are named.
 
     Of each picture it writes NAME_overlay.png, NAME_mask.png, NAME_probability.png and a row of measurements.csv; of
-    each series or volume the folder NAME with all of `model.export.folder`, an overlay of each slice, and a row of
-    volumes.csv. Tables of an earlier run are replaced. Complaints go to standard error.
+    each series or volume the folder NAME with all of `model.export.folder`, overlays of its slices where they are asked
+    for, and a row of volumes.csv. Tables of an earlier run are replaced. Complaints go to standard error.
 
     Returns
     -------
@@ -116,7 +118,10 @@ class _Batch:
         folder = self._out / given.name
         segmentation = with_file_notes(segmentation, study)
         write_all(segmentation, study, folder, name=given.name, name_patient=how.patient, made=made_on(today()))
-        _write_overlays(segmentation, folder / "overlay", sides_known=study.volume.sides_known)
+        # Those of an earlier run would be taken for this volume's.
+        _remove_overlays(folder / "overlay")
+        if how.overlays:
+            _write_overlays(segmentation, folder / "overlay", sides_known=study.volume.sides_known)
         row = segmentation.measured.findings.as_row()
         self._volumes.add(self._row(given, row, segmentation.model, segmentation.notes))
 
@@ -134,11 +139,17 @@ class _Batch:
         }
 
 
-def _write_overlays(segmentation: VolumeSegmentation, folder: Path, *, sides_known: bool) -> None:
-    """Write an overlay of each slice, numbered from 1 at the feet; those of an earlier run are removed."""
-    folder.mkdir(exist_ok=True)
+def _remove_overlays(folder: Path) -> None:
+    """Remove overlays from a folder, and the folder unless something else is in it."""
     for earlier in folder.glob("[0-9][0-9][0-9][0-9].png"):
         earlier.unlink()
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _write_overlays(segmentation: VolumeSegmentation, folder: Path, *, sides_known: bool) -> None:
+    """Write an overlay of each slice, numbered from 1 at the feet."""
+    folder.mkdir(exist_ok=True)
     files, threshold = segmentation.files, segmentation.measured.findings.threshold
     recognition = segmentation.recognition
     for row in segmentation.measured.rows:

@@ -18,7 +18,7 @@ from model.export.names import CSV, JSON, MASK, MONTAGE, PROBABILITY, REPORT, SE
 from tests.volume.written import write_series
 from tests.webapp.scans import hounsfield, nifti, zipped
 
-EVERYTHING = {MASK, PROBABILITY, MONTAGE, REPORT, CSV, JSON, "overlay"}
+EVERYTHING = {MASK, PROBABILITY, MONTAGE, REPORT, CSV, JSON}
 
 
 @pytest.fixture
@@ -48,7 +48,6 @@ def test_a_series_and_a_volume_are_written_with_all_that_is_known(series: Path, 
     assert {file.name for file in out.iterdir()} == {"series", "volume", "volumes.csv"}
     assert {file.name for file in (out / "series").iterdir()} == EVERYTHING | {SEG}
     assert {file.name for file in (out / "volume").iterdir()} == EVERYTHING
-    assert [file.name for file in sorted((out / "series" / "overlay").iterdir())] == [f"000{n}.png" for n in (1, 2, 3)]
 
     rows = read_rows(out / "volumes.csv")
     assert [row["name"] for row in rows] == ["series", "volume"]
@@ -107,9 +106,17 @@ def test_overlays_of_an_earlier_longer_run_are_removed(series: Path, tmp_path: P
     (out / "series" / "overlay").mkdir(parents=True)
     for name in ("0009.png", "mine.png"):
         (out / "series" / "overlay" / name).write_bytes(b"of an earlier run")
-    assert main(["segment", str(series), "--out", str(out)]) == 0
+    assert main(["segment", str(series), "--out", str(out), "--overlays"]) == 0
     names = sorted(file.name for file in (out / "series" / "overlay").iterdir())
     assert names == ["0001.png", "0002.png", "0003.png", "mine.png"]
+
+
+def test_overlays_are_written_where_they_are_asked_for(series: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert main(["segment", str(series), "--out", str(out), "--overlays"]) == 0
+    assert (out / "series" / "overlay").is_dir()
+    assert main(["segment", str(series), "--out", str(out)]) == 0
+    assert not (out / "series" / "overlay").exists()
 
 
 def test_the_patient_is_named_when_asked_for(series: Path, tmp_path: Path) -> None:

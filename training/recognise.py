@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from model.decode.ct import CtSlice
 from model.decode.picture import decode_picture
-from model.engine import SHIPPED_WEIGHTS, file_sha256, float_form
+from model.engine import SHIPPED_WEIGHTS, file_sha256
 from model.recognise.encoder import Encoder
 from model.recognise.head import Head
 from model.recognise.judge import CHEST, SHIPPED_HEAD, SIDEWAYS, SOFT, UPSIDE_DOWN, Recogniser
@@ -208,9 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training.recognise", description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=Path, default=DATA_FOLDER / "refusal", help="folder with index.csv")
     parser.add_argument("--manifest", type=Path, default=DATA_FOLDER / "ct-lesions" / "index.csv")
-    parser.add_argument(
-        "--weights", type=Path, default=float_form(SHIPPED_WEIGHTS), help="of the encoder, in OpenVINO form"
-    )
+    parser.add_argument("--weights", type=Path, default=SHIPPED_WEIGHTS, help="of the encoder, in OpenVINO form")
     parser.add_argument("--out", type=Path, default=SHIPPED_HEAD)
     parser.add_argument("--report", type=Path, help="where the table of rates goes")
     options = parser.parse_args(arguments)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flask import current_app
 
-from model.engine import Engine, load_engine
+from model.engine import SHIPPED_WEIGHTS, Engine, load_engine
 from model.errors import WeightsError
 from model.recognise.judge import Recogniser, load_recogniser
 from webapp.monitoring.metrics import TimedEngine
@@ -33,7 +33,8 @@ class Networks:
 def _load(weights: Path, threads: int) -> Networks:
     """Load the networks; kept for the next app of this process, whose own copy would take 300 MB more."""
     engine = TimedEngine(load_engine(weights, threads=threads))
-    return Networks(engine, load_recogniser(threads=threads))
+    hashed = engine.identity.sha256 if weights == SHIPPED_WEIGHTS else ""
+    return Networks(engine, load_recogniser(threads=threads, sha256=hashed))
 
 
 class Segmenter:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from model.decode.ct import CtSlice
-from model.engine import SHIPPED_WEIGHTS, file_sha256, float_form
+from model.engine import SHIPPED_WEIGHTS, file_sha256
 from model.errors import WeightsError
 from model.recognise.encoder import Encoder
 from model.recognise.head import Head, load_head
@@ -88,19 +88,21 @@ def judge(probabilities: dict[str, float]) -> Recognition:
     return Recognition(kind, refused, f"This does not look like a chest CT; it looks more like {what}.")
 
 
-def load_recogniser(head: Path = SHIPPED_HEAD, weights: Path = SHIPPED_WEIGHTS, *, threads: int = 0) -> Recogniser:
+def load_recogniser(
+    head: Path = SHIPPED_HEAD, weights: Path = SHIPPED_WEIGHTS, *, threads: int = 0, sha256: str = ""
+) -> Recogniser:
     """Load the encoder of a network and its head.
 
     Parameters
     ----------
-    weights : of the network; its encoder is taken in floating point, in which the head was fitted.
     threads : as `model.engine.load_engine` takes them.
+    sha256 : of the weights, where they were hashed already: they are 48 MB.
 
     Raises
     ------
     WeightsError : a file is missing or damaged, or the head was fitted on the features of another network.
     """
-    loaded, floating = load_head(head), float_form(weights)
-    if loaded.encoder_sha256 != file_sha256(floating.with_suffix(".bin")):
-        raise WeightsError(f"{head} was fitted on another network than {floating}. Fit it again: training.recognise")
-    return Recogniser(Encoder(floating, threads=threads), loaded)
+    loaded = load_head(head)
+    if loaded.encoder_sha256 != (sha256 or file_sha256(weights.with_suffix(".bin"))):
+        raise WeightsError(f"{head} was fitted on another network than {weights}. Fit it again: training.recognise")
+    return Recogniser(Encoder(weights, threads=threads), loaded)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from model.agreement import Agreement
-from model.decode.ct import MOST_DAMAGED, CtVolume
+from model.cores import usable_cores
+from model.decode.ct import MOST_DAMAGED, CtSlice, CtVolume
 from model.engine import Engine, Identity
 from model.errors import DamagedImage
 from model.findings import Findings
 from model.recognise.judge import Recogniser, Recognition
 from model.recognise.volume import recognise_volume
-from model.segment import refuse, segment_slice
+from model.segment import Segmentation, refuse, segment_slice
 from model.threshold import DEFAULT_THRESHOLD
 from model.volume.files import SliceFiles
 from model.volume.findings import Measured, measure_volume
@@ -54,6 +58,8 @@ def segment_volume(
 ) -> VolumeSegmentation:
     """Find the lesions of a volume.
 
+    Slices are decoded one after the other, and while the next is, those before are read and kept.
+
     Parameters
     ----------
     folder : where its slices are kept, see `model.volume.files.SliceFiles`.
@@ -70,10 +76,12 @@ def segment_volume(
     refuse(recognition, force=force)
     reader = _Reader(volume, engine, SliceFiles(folder), threshold=threshold, quality=quality)
     findings = []
-    for number in range(len(volume)):
-        findings.append(reader.read(number))
-        if progress is not None:
-            progress(number + 1, len(volume))
+    # Closed here: whoever hears of an error may delete the folder, and no thread must write into it then.
+    with closing(reader.read_all(usable_cores())) as read:
+        for found in read:
+            findings.append(found)
+            if progress is not None:
+                progress(len(findings), len(volume))
     measured = measure_volume(reader.files, findings, volume, threshold=threshold)
     shown = [recognition.sentence] if recognition and recognition.sentence else []
     notes = (*shown, *damaged(reader.damaged), *volume.notes, *reader.notes, *cut_off(measured.rows))
@@ -94,24 +102,49 @@ class _Reader:
         self.damaged: dict[int, str] = {}
         self.flips: Agreement | None = Agreement(0, 0) if quality else None
 
-    def read(self, number: int) -> Findings | None:
-        """Read a slice, counted from 0, and keep it; None where its file is damaged.
+    def read_all(self, at_once: int) -> Generator[Findings | None, None, None]:
+        """Read the slices in order and keep them; yield None for those whose file is damaged.
+
+        at_once : how many are read side by side; two more at most are held in memory.
 
         Raises
         ------
         DamagedImage : too many are.
         """
+        waiting: deque[Future[Segmentation | None]] = deque()
+        with ThreadPoolExecutor(at_once, "slice") as threads:
+            for number in range(len(self._volume)):
+                ct_slice = self._decoded(number)
+                waiting.append(threads.submit(self._read, number, ct_slice))
+                # One more than are read, so that a thread finds its next slice decoded.
+                if len(waiting) > at_once:
+                    yield self._told(waiting.popleft().result())
+            while waiting:
+                yield self._told(waiting.popleft().result())
+
+    def _decoded(self, number: int) -> CtSlice | None:
         try:
-            ct_slice = self._volume.read(number)
+            return self._volume.read(number)
         except DamagedImage as exc:
             self.damaged[number + 1] = str(exc)
             if len(self.damaged) > MOST_DAMAGED * len(self._volume):
                 raise
+            return None
+
+    def _read(self, number: int, ct_slice: CtSlice | None) -> Segmentation | None:
+        """Read a slice, counted from 0, and keep it; in a thread."""
+        if ct_slice is None:
             self.files.write_empty(number, self._volume.shape[1:], with_lung="lung" in self._engine.channels)
             return None
         segmentation = segment_slice(ct_slice, self._engine, threshold=self._threshold, quality=self._quality)
         self.files.write(number, segmentation)
-        self.notes |= dict.fromkeys(ct_slice.notes)
+        return segmentation
+
+    def _told(self, segmentation: Segmentation | None) -> Findings | None:
+        """Gather what a slice tells of the whole; return its figures."""
+        if segmentation is None:
+            return None
+        self.notes |= dict.fromkeys(segmentation.ct_slice.notes)
         if self.flips and segmentation.flips:
             self.flips += segmentation.flips
         return segmentation.findings

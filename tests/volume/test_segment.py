@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +11,9 @@ import pytest
 from model.decode.ct import CtSlice, CtVolume
 from model.errors import DamagedImage
 from model.preprocess import WINDOW_HU
+from model.volume import segment
 from model.volume.segment import segment_volume
-from tests.training.stub import FakeEngine
+from tests.training.stub import FakeEngine, FloatArray
 from tests.volume.written import drawn_volume
 
 # Gray 0.5 and 0.8 in the window: what FakeEngine calls lung, and lesion.
@@ -27,6 +30,11 @@ def pixels() -> np.ndarray:
     values[1, 8:12, 8:12] = LESION_HU
     values[2, 8:12, 8:14] = LESION_HU
     return values
+
+
+@pytest.fixture
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segment, "usable_cores", lambda: 2)
 
 
 def test_slices_are_read_in_order_and_kept(tmp_path: Path) -> None:
@@ -121,3 +129,53 @@ def test_the_threshold_is_that_of_the_findings(tmp_path: Path) -> None:
     segmentation = segment_volume(drawn_volume(pixels()), FakeEngine(), tmp_path, threshold=0.3)
     assert segmentation.measured.findings.threshold == 0.3
     assert not segmentation.quality
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_slices_are_read_side_by_side_and_stay_in_order(tmp_path: Path) -> None:
+    together = threading.Barrier(2, timeout=30)
+
+    class Both(FakeEngine):
+        """Answers once two ask."""
+
+        def predict(self, batch: FloatArray) -> FloatArray:
+            together.wait()
+            return super().predict(batch)
+
+    values = np.concatenate([pixels(), pixels()[2:]])
+    segmentation = segment_volume(drawn_volume(values), Both(), tmp_path)
+    assert [row.findings.lesion_area_px for row in segmentation.measured.rows] == [0, 16, 24, 24]
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_few_slices_are_in_memory_however_slow_the_network(tmp_path: Path) -> None:
+    decoded: list[int] = []
+    ahead: list[int] = []
+
+    class Slow(FakeEngine):
+        def predict(self, batch: FloatArray) -> FloatArray:
+            time.sleep(0.05)
+            ahead.append(len(decoded) - len(ahead))
+            return super().predict(batch)
+
+    def read(number: int) -> CtSlice:
+        decoded.append(number)
+        return CtSlice(pixels()[number % 3], WINDOW_HU)
+
+    volume = replace(drawn_volume(np.repeat(pixels(), 4, axis=0)), read=read)
+    segment_volume(volume, Slow(), tmp_path)
+    assert len(decoded) == 12
+    assert max(ahead) <= 4
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_nothing_is_written_once_it_was_given_up(tmp_path: Path) -> None:
+    def stop(done: int, of: int) -> None:
+        raise KeyboardInterrupt
+
+    volume = drawn_volume(np.repeat(pixels(), 4, axis=0))
+    with pytest.raises(KeyboardInterrupt) as raised:
+        segment_volume(volume, FakeEngine(), tmp_path, progress=stop)
+    # What holds the frames, and with them what runs in them, is still there.
+    assert raised.tb is not None
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("slice")]
