@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.serving import machine, resident_mb, running
+from benchmarks.serving import machine, multipart, resident_mb, running
 from model.phantom import EXAMPLES, phantom_png
 from webapp.places import MOST
 
@@ -48,7 +48,6 @@ the largest of its pictures."""
 
 SAMPLE_EVERY_S = 0.5
 TIMEOUT_S = 120.0
-BOUNDARY = "groundglass-load"
 
 
 @dataclass(frozen=True)
@@ -129,13 +128,7 @@ class Client:
         return self._request("GET", path, b"", {"Accept": "text/html"})[:2]
 
     def _post(self, path: str, content: bytes, fields: dict[str, str]) -> tuple[int, dict[str, str]]:
-        parts = [
-            f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'
-            for name, text in fields.items()
-        ]
-        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="slice.png"\r\n\r\n'
-        body = "".join(parts).encode() + head.encode() + content + f"\r\n--{BOUNDARY}--\r\n".encode()
-        kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", "Accept": "image/png, text/html"}
+        body, kind = multipart(content, fields)
         return self._request("POST", path, body, kind)[:2]
 
     def _request(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
-import os
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from types import MappingProxyType
 import cv2
 import numpy as np
 
+from benchmarks.weights import KERAS_WEIGHTS, SERVED_WEIGHTS
 from model.decode.guarded import Reader
 from model.decode.picture import decode_picture
 from model.engine import SHIPPED_WEIGHTS, FloatArray, Identity, OpenVinoEngine, float_form, load_engine
@@ -26,11 +26,6 @@ from model.phantom import EXAMPLES, draw_phantom, phantom_png
 from model.preprocess import preprocess
 from model.recognise.judge import load_recogniser
 from model.segment import segment
-
-SERVED_WEIGHTS = Path(os.environ.get("GROUNDGLASS_WEIGHTS", SHIPPED_WEIGHTS))
-"""What is measured: what the server would serve."""
-
-KERAS_WEIGHTS = SHIPPED_WEIGHTS.with_suffix(".weights.h5")
 
 WHOLE_NUMBERS = "FakeQuantize"
 """Stands in an .xml whose network computes in whole numbers of 8 bits."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, Response, request
 
-from benchmarks.peers import KERAS_WEIGHTS
+from benchmarks.weights import KERAS_WEIGHTS
 from benchmarks.public import PublicStyle
 from model.network import load_network
 

@@ -9,11 +9,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 START_S = 90.0
+BOUNDARY = "groundglass-load"
 
 
 def free_port() -> int:
@@ -28,14 +29,21 @@ def running(folder: Path, **environment: str) -> Iterator[tuple[int, int]]:
     """Serve as `make serve` does, on a free port of this machine; give the process and the port."""
     port = free_port()
     ours = {"HOST": "127.0.0.1", "PORT": str(port), "GROUNDGLASS_RESULTS": str(folder / "results")}
-    command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "wsgi:app"]
+    with gunicorn(["--config", "gunicorn.conf.py", "wsgi:app"], port, folder, ours | environment) as pid:
+        yield pid, port
+
+
+@contextlib.contextmanager
+def gunicorn(arguments: Sequence[str], port: int, folder: Path, environment: Mapping[str, str]) -> Iterator[int]:
+    """Run gunicorn until the block ends, once it listens on a port; give the process. What it writes is in FOLDER/log."""
+    command = [sys.executable, "-m", "gunicorn", *arguments]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ | ours | environment, stdout=log, stderr=subprocess.STDOUT
+            command, cwd=ROOT, env=os.environ | environment, stdout=log, stderr=subprocess.STDOUT
         )
     try:
         _wait_until_open(port)
-        yield process.pid, port
+        yield process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)
@@ -64,6 +72,30 @@ def resident_mb(pid: int) -> float | None:
         with contextlib.suppress(OSError):
             total += int(Path(f"/proc/{number}/statm").read_text().split()[1]) * page
     return total / 1e6
+
+
+def peak_mb(pid: int) -> dict[int, float]:
+    """Return the most that a process and each below it has held in memory so far, in millions of bytes, by its number.
+
+    Nothing where there is no /proc.
+    """
+    peaks: dict[int, float] = {}
+    for number in _family(pid):
+        with contextlib.suppress(OSError):
+            lines = Path(f"/proc/{number}/status").read_text().splitlines()
+            peaks |= {number: int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM:")}
+    return peaks
+
+
+def multipart(content: bytes, fields: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
+    """Return body and headers of a form with fields, and a picture in the field "file"."""
+    parts = [
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'
+        for name, text in fields.items()
+    ]
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="slice.png"\r\n\r\n'
+    body = "".join(parts).encode() + head.encode() + content + f"\r\n--{BOUNDARY}--\r\n".encode()
+    return body, {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", "Accept": "image/png, text/html"}
 
 
 def _family(pid: int) -> list[int]:

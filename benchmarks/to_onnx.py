@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks.peers import KERAS_WEIGHTS
+from benchmarks.weights import KERAS_WEIGHTS
 from model.network import load_network
 
 
