@@ -3,6 +3,7 @@
 # make install  build .venv with everything
 # make report   measure the shipped weights, rebuild docs/report and the figures of MODEL_CARD.md; needs the scans
 # make load     64 clients for two minutes against the real server: docs/load.md (CLIENTS, SECONDS)
+# make bench    ratios against TensorFlow and others, ten minutes on a quiet machine: docs/benchmarks.md
 # make fuzz     mutated files for ten minutes (SECONDS, SEED): what is not answered by a sentence is kept in tests/fuzz/found
 # make check    format, lint, types; changes nothing
 # make fix      format, and mend what the linter can
@@ -15,7 +16,7 @@ export HOST PORT
 BIN := .venv/bin
 SOURCES := app.py wsgi.py gunicorn.conf.py model webapp training tests benchmarks
 
-.PHONY: serve test install report load fuzz check fix
+.PHONY: serve test install report load bench fuzz check fix
 
 serve: .venv/serve.done
 	$(BIN)/gunicorn --config gunicorn.conf.py wsgi:app
@@ -40,6 +41,9 @@ CLIENTS ?= 64
 load: SECONDS ?= 120
 load: .venv/serve.done
 	$(BIN)/python -m benchmarks.load --clients $(CLIENTS) --seconds $(SECONDS) --out docs
+
+bench: .venv/bench.done
+	GROUNDGLASS_DATA=$(SCANS) $(BIN)/python -m benchmarks.bench --out docs
 
 fuzz: SECONDS ?= 600
 fuzz: .venv/all.done
@@ -69,3 +73,7 @@ fix: .venv/all.done
 .venv/all.done: requirements.txt requirements-serve.txt requirements-queue.txt constraints.txt | .venv/bin/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements.txt
 	@touch .venv/serve.done $@
+
+.venv/bench.done: requirements-bench.txt .venv/all.done
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-bench.txt
+	@touch $@

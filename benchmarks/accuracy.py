@@ -20,7 +20,7 @@ def measure(*, quick: bool, manifest: Path = MANIFEST) -> Figures:
     """Return Dice of both and what is lost, over all slices and of the worst patient; None with the reason where the
     scans are not there."""
     if not manifest.is_file():
-        why = f"the scans are not here: {manifest.name} is sought in the folder {manifest.parent.name} of GROUNDGLASS_DATA"
+        why = f"the scans are not here; GROUNDGLASS_DATA names the folder that holds {manifest.parent.name}"
         return {"lost_pooled": None, "lost_worst_patient": None, "absent": why}
     return measure_slices(manifest, every=QUICK if quick else 1)
 

@@ -52,7 +52,7 @@ def post(port: int, picture: bytes, address: str = "127.0.0.1") -> tuple[int, di
 
 
 def ask_all(port: int, pictures: Sequence[bytes], *, clients: int, seconds: float) -> list[Answer]:
-    """Let so many clients ask for so long; who is turned away comes back when told to. Each waits for its last answer."""
+    """Let so many clients ask for so long and have their last answers; who is turned away comes back when told to."""
     answers: list[Answer] = []
     until = time.monotonic() + seconds
 

@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.weights import SERVED_WEIGHTS
 from benchmarks.serving import ROOT
+from benchmarks.weights import SERVED_WEIGHTS
 
 KB = 1024 if sys.platform != "darwin" else 1
 """In which the system states how much memory a process has held."""

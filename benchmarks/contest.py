@@ -21,7 +21,16 @@ class Contestant:
     """A peer of `benchmarks.peers` in its process; `absent` says why there is none."""
 
     def __init__(self, name: str, *, threads: int = 0, cores: int = 0) -> None:
-        command = [sys.executable, "-m", "benchmarks.contestant", name, "--threads", str(threads), "--cores", str(cores)]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.contestant",
+            name,
+            "--threads",
+            str(threads),
+            "--cores",
+            str(cores),
+        ]
         self.name = name
         self._process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

@@ -26,12 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=0, help="of the engine; 0 = one for each core")
     parser.add_argument("--cores", type=int, default=0, help="that the process may use; 0 = all")
     options = parser.parse_args(arguments)
-    if options.cores:
-        confine(options.cores)
     # Frameworks print what they like; what is said here stays apart from it.
     with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as says:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         try:
+            if options.cores:
+                confine(options.cores)
             ask = PEERS[options.name](options.threads)
         except Absent as exc:
             _say(says, {"absent": str(exc)})

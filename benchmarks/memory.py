@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -38,9 +39,10 @@ def _ours() -> Iterator[tuple[int, int]]:
 @contextlib.contextmanager
 def _public() -> Iterator[tuple[int, int]]:
     port = free_port()
-    arguments = ["--bind", f"127.0.0.1:{port}", "--workers", "1", "--timeout", "120", "--no-control-socket"]
+    # Not our settings, which gunicorn would find in the folder.
+    arguments = ["--config", os.devnull, "--bind", f"127.0.0.1:{port}", "--workers", "1", "--timeout", "120"]
     with tempfile.TemporaryDirectory(prefix="groundglass-bench-") as folder:
-        with gunicorn([*arguments, "benchmarks.public_app:app"], port, Path(folder), {}) as pid:
+        with gunicorn([*arguments, "--no-control-socket", "benchmarks.public_app:app"], port, Path(folder), {}) as pid:
             yield pid, port
 
 

@@ -35,7 +35,7 @@ Prepare = Callable[[int], Ask]
 """Threads of the engine, 0 = one for each core, to what does the work once."""
 
 
-class Absent(Exception):  # noqa: N818  # No error: a peer that is not here is told of.
+class Absent(Exception):  # No error: a peer that is not here is told of.
     """A peer is not there; the sentence says why."""
 
 
@@ -150,7 +150,10 @@ def public_request(threads: int = 0) -> Ask:
     from benchmarks.public import PublicStyle
     from model.network import load_network
 
-    style, pictures = PublicStyle(load_network(KERAS_WEIGHTS)), itertools.cycle([phantom_png(kind) for kind in EXAMPLES])
+    style, pictures = (
+        PublicStyle(load_network(KERAS_WEIGHTS)),
+        itertools.cycle([phantom_png(kind) for kind in EXAMPLES]),
+    )
     return lambda: style.answer(next(pictures))
 
 

@@ -34,7 +34,11 @@ class Remembered:
     answer: FloatArray
 
     def __post_init__(self) -> None:
-        self.identity, self.channels, self.input_size = self.engine.identity, self.engine.channels, self.engine.input_size
+        self.identity, self.channels, self.input_size = (
+            self.engine.identity,
+            self.engine.channels,
+            self.engine.input_size,
+        )
 
     def predict(self, batch: FloatArray) -> FloatArray:
         """Return a copy of the answer, as an engine returns a new array; see `model.engine.Engine.predict`."""
@@ -96,7 +100,7 @@ def measure(*, quick: bool) -> Figures:
 
 
 def by_turns(functions: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, Figures]:
-    """Return the milliseconds of functions, called by turns, three times each; the first of the three does not count."""
+    """Return the milliseconds of functions, called by turns, three times each, of which the first does not count."""
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(rounds):
         for name, function in functions.items():

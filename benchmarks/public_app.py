@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import Flask, Response, request
 
-from benchmarks.weights import KERAS_WEIGHTS
 from benchmarks.public import PublicStyle
+from benchmarks.weights import KERAS_WEIGHTS
 from model.network import load_network
 
 app = Flask(__name__)

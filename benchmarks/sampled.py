@@ -51,7 +51,7 @@ class Sampler:
 
 
 def place(frame: FrameType | None) -> str | None:
-    """Return the innermost module of ours that a thread is in, such as "overlay"; None where it waits, or is in none."""
+    """Return the innermost module of ours that a thread is in, "overlay" say; None where it waits, or is in none."""
     if frame is not None and frame.f_code.co_filename.endswith(WAITING):
         return None
     while frame is not None:

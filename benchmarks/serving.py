@@ -35,7 +35,7 @@ def running(folder: Path, **environment: str) -> Iterator[tuple[int, int]]:
 
 @contextlib.contextmanager
 def gunicorn(arguments: Sequence[str], port: int, folder: Path, environment: Mapping[str, str]) -> Iterator[int]:
-    """Run gunicorn until the block ends, once it listens on a port; give the process. What it writes is in FOLDER/log."""
+    """Run gunicorn until the block ends; give its process once it listens on a port. It writes to FOLDER/log."""
     command = [sys.executable, "-m", "gunicorn", *arguments]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -82,8 +82,9 @@ def peak_mb(pid: int) -> dict[int, float]:
     peaks: dict[int, float] = {}
     for number in _family(pid):
         with contextlib.suppress(OSError):
-            lines = Path(f"/proc/{number}/status").read_text().splitlines()
-            peaks |= {number: int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM:")}
+            for line in Path(f"/proc/{number}/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    peaks[number] = int(line.split()[1]) * 1024 / 1e6
     return peaks
 
 

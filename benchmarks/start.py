@@ -12,7 +12,7 @@ from benchmarks.starting import STARTS
 
 
 def measure(*, quick: bool) -> Figures:
-    """Return seconds by what was started and how far it was, by turns; the first turn, which reads files, does not count."""
+    """Return seconds by what was started and how far it was. The first turn, which reads files, does not count."""
     seconds: dict[str, dict[str, list[float]]] = {name: {} for name in STARTS}
     for number in range(2 if quick else 6):
         for name in STARTS:

@@ -21,10 +21,10 @@ def a_slice() -> Any:
 
 def served(tell: Callable[[str], None]) -> None:
     """Load what is served and ask it once."""
+    import openvino  # noqa: F401  # The engine would import it later.
+
     from benchmarks.weights import SERVED_WEIGHTS
     from model.engine import load_engine
-
-    import openvino  # noqa: F401  # The engine would import it now.
 
     tell(IMPORTED)
     engine = load_engine(SERVED_WEIGHTS)

@@ -16,10 +16,10 @@ from benchmarks.peers import OUR_REQUEST
 from benchmarks.serving import running
 from model.phantom import EXAMPLES, phantom_png
 
-CLIENTS = {1: 12.0, 4: 12.0, 16: 30.0, 64: 20.0}
+CLIENTS = {1: 12.0, 4: 12.0, 16: 24.0, 64: 16.0}
 """How many, and for how many seconds."""
 
-LOOP_S = 8.0
+LOOP_S = 6.0
 WARM_UP_S = 4.0
 
 

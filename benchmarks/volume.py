@@ -41,8 +41,7 @@ def measure(*, quick: bool) -> Figures:
 
 
 def _profile(file: Path, folder: Path) -> Figures:
-    """Return in which modules threads were, in percent of the time of one more run; together more than 100 where several
-    work at once."""
+    """Return in which modules threads were, in percent of the time of one more run; see `benchmarks.sampled`."""
     found = folder / "profile.json"
     run("-m", "benchmarks.sampled", str(found), *segment_arguments(file, folder / "profiled"))
     told: Figures = json.loads(found.read_text(encoding="utf-8"))
