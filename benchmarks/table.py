@@ -193,8 +193,8 @@ def _memory(memory: Figures) -> list[str]:
         "## Memory of a serving worker",
         "",
         f"The most that one worker of gunicorn has held after {memory['requests']} slices sent to `/predict`, in",
-        "millions of bytes. Ours has a process beside it that decodes uploads; the ratio counts it. The other server is Flask,",
-        "Keras `predict` and pyplot.",
+        "millions of bytes. Ours has a process beside it that decodes uploads; the ratio counts it. The other server",
+        "is Flask, Keras `predict` and pyplot.",
         "",
         *table(["", "worker", "beside it", "together", "first slice answered after s"], rows),
     ]
