@@ -20,7 +20,7 @@ from model.__main__ import main as command_line
 
 EVERY_S = 0.01
 OURS = str(Path(__file__).parents[1] / "model")
-WAITING = ("threading.py", "queue.py", "selectors.py", "_base.py")
+WAITING = ("threading.py", "queue.py", "selectors.py", "_base.py", "connection.py", "popen_fork.py", "subprocess.py")
 """The files of Python in which a thread stands that waits for another."""
 
 
