@@ -5,7 +5,7 @@ python -m benchmarks.bench --only network       one part, printed as JSON; sever
 python -m benchmarks.bench --quick              all parts with a few rounds each, to see that they run; prints the table
 
 What is measured is what the server would serve: GROUNDGLASS_WEIGHTS names another file. A machine that does something
-else meanwhile gives figures that mean nothing; its load before and after is written with them.
+else meanwhile gives figures that mean nothing; how much others had of it is written with them.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import os
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.disturbance import Watch
 from benchmarks.figures import Figures
 from benchmarks.parts import PARTS, run
 from benchmarks.serving import machine
@@ -41,7 +41,7 @@ def measure(names: Sequence[str], *, quick: bool) -> dict[str, Figures]:
 
 def whole_run(*, quick: bool) -> Figures:
     """Measure everything; return what is written as JSON."""
-    began, load = time.monotonic(), os.getloadavg()[0]
+    began, watch = time.monotonic(), Watch()
     parts = measure(PARTS, quick=quick)
     return {
         "ratios": ratios(parts),
@@ -49,7 +49,7 @@ def whole_run(*, quick: bool) -> Figures:
         "quick": quick,
         "made": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "seconds": round(time.monotonic() - began),
-        "machine": {"summary": machine(), "load_before": load, **about_machine()},
+        "machine": {"summary": machine(), "others_cores": watch.others_cores(), **about_machine()},
         "served": about_served(),
         "parts": parts,
     }

@@ -8,8 +8,8 @@ from benchmarks.figures import Figures
 from benchmarks.peers import GUARDED_DECODING, KERAS, OUR_REQUEST, PLAIN_DECODING, PUBLIC_REQUEST, SERVED
 from benchmarks.targets import CLIENTS, TARGETS, faster
 
-QUIET_BELOW = 0.5
-"""Load of the machine before the run, from which it was doing something else."""
+QUIET_BELOW = 0.1
+"""Cores that others may have had on the mean."""
 
 
 def as_markdown(figures: Figures) -> str:
@@ -62,8 +62,9 @@ def _head(figures: Figures) -> list[str]:
     warnings = []
     if figures["quick"]:
         warnings.append("**A quick run, to see that all parts work: its figures mean nothing.**")
-    if about["load_before"] >= QUIET_BELOW:
-        warnings.append(f"**The machine was not quiet: its load was {about['load_before']:.1f} before the run.**")
+    others = about["others_cores"]
+    if others is not None and others >= QUIET_BELOW:
+        warnings.append(f"**The machine was not quiet: others had {others:.1f} of its cores on the mean.**")
     packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
     return [
         "# How fast it is",

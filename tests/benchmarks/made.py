@@ -101,7 +101,7 @@ def run() -> dict[str, Any]:
         "seconds": 600,
         "machine": {
             "summary": "2 cores",
-            "load_before": 0.1,
+            "others_cores": 0.05,
             "abilities": ["avx2"],
             "system": "Linux",
             "python": "3.11.1",

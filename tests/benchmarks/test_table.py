@@ -54,6 +54,6 @@ def test_a_quick_run_and_a_busy_machine_are_owned_up_to() -> None:
     figures = run()
     assert "mean nothing" not in as_markdown(figures)
     assert "not quiet" not in as_markdown(figures)
-    figures["quick"], figures["machine"]["load_before"] = True, 3.0
+    figures["quick"], figures["machine"]["others_cores"] = True, 0.3
     assert "mean nothing" in as_markdown(figures)
-    assert "its load was 3.0" in as_markdown(figures)
+    assert "others had 0.3 of its cores" in as_markdown(figures)
