@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.serving import ROOT
 from benchmarks.weights import SERVED_WEIGHTS
-
-KB = 1024 if sys.platform != "darwin" else 1
-"""In which the system states how much memory a process has held."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +31,9 @@ def segment_arguments(file: Path, out: Path) -> list[str]:
 
 
 def run(*arguments: str) -> Ran:
-    """Run Python with arguments; raises RuntimeError with what it wrote where it fails."""
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr
-    with process.stderr:
-        said = process.stderr.read()
-    # Not process.wait, which does not tell the memory.
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(arguments)} ended with {process.returncode}: {said[-2000:]}")
-    return Ran(seconds, usage.ru_maxrss * KB / 1e6)
+    """Run Python with arguments, by `benchmarks.launched`; raises RuntimeError with what it wrote where it fails."""
+    command = [sys.executable, "-m", "benchmarks.launched", *arguments]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise RuntimeError(f"{' '.join(arguments)} ended with {ended.returncode}: {ended.stderr[-2000:]}")
+    return Ran(**json.loads(ended.stdout))

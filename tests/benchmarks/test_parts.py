@@ -92,6 +92,12 @@ def test_what_takes_too_long_is_not_guessed() -> None:
     assert "not measured" in many["why"]
 
 
+def test_the_memory_of_a_command_is_its_own() -> None:
+    # This process holds the network, and these.
+    ours = np.ones(50_000_000, np.int64)
+    assert run("-c", "pass").peak_mb < 40.0 < ours.nbytes / 1e6
+
+
 def test_a_command_that_fails_says_why() -> None:
     with pytest.raises(RuntimeError, match="ended with 3: out of order"):
         run("-c", "import sys; sys.stderr.write('out of order'); sys.exit(3)")
