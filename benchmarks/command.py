@@ -20,9 +20,14 @@ class Ran:
     peak_mb: float
 
 
-def segment(file: Path, out: Path) -> Ran:
-    """Let `python -m model segment` read a file with the served weights; raises RuntimeError where it fails."""
-    return run("-m", "model", *segment_arguments(file, out))
+def segment(file: Path, out: Path, *further: str) -> Ran:
+    """Let `python -m model segment` read a file with the served weights and further options.
+
+    Raises
+    ------
+    RuntimeError : it fails.
+    """
+    return run("-m", "model", *segment_arguments(file, out), *further)
 
 
 def segment_arguments(file: Path, out: Path) -> list[str]:

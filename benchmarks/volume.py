@@ -28,11 +28,13 @@ def measure(*, quick: bool) -> Figures:
         for number in range(3):
             keras_s += keras.ask(slices // 3)
             ran.append(segment(file, Path(folder) / f"out{number}"))
+        with_overlays = segment(file, Path(folder) / "overlays", "--overlays")
         profile = _profile(file, Path(folder))
     return {
         "slices": slices,
         "side": SIZE,
         "command_s": spread([one.seconds for one in ran]),
+        "with_overlays_s": with_overlays.seconds,
         "command_peak_mb": spread([one.peak_mb for one in ran]),
         "keras_s": sum(keras_s),
         "keras_ms_a_slice": spread(keras_s, times=1000.0),

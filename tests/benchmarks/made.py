@@ -46,6 +46,7 @@ def parts() -> dict[str, Any]:
             "slices": 300,
             "side": 512,
             "command_s": times(9.0),
+            "with_overlays_s": 12.0,
             "command_peak_mb": times(500.0),
             "keras_s": 54.0,
             "keras_ms_a_slice": times(180.0),

@@ -37,6 +37,13 @@ def test_tables_have_as_many_cells_in_each_row() -> None:
     assert all(len(count) == 1 for count in counts)
 
 
+def test_a_volume_is_told_with_and_without_overlays() -> None:
+    page = as_markdown(run())
+    assert "9.0 s in the median of 3" in page
+    assert "30.0 ms a slice" in page
+    assert "12.0 s.\n" in page
+
+
 def test_small_shares_of_a_profile_are_added_up() -> None:
     page = as_markdown(run())
     assert "| `overlay` | 40.0 |" in page
