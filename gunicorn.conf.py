@@ -55,6 +55,10 @@ timeout = 60
 # Each connection is an open file, and each upload on its way another.
 worker_connections = min(1000, allow_open_files() // 2)
 graceful_timeout = 30
+# What libraries keep for ever ends with a worker: some 0.7 MB for 1,000 requests were measured (docs/load.md), a tenth
+# of a worker after so many. By chance a tenth more, so that workers do not end together. A volume that is being read
+# then goes to the next.
+max_requests, max_requests_jitter = 50_000, 5_000
 # Of these, how long a volume may take to be left: a slice takes about a second.
 STOP_WITHIN_S = 20
 # The engine is loaded in each worker after the fork: threads that it starts would not survive one.

@@ -265,3 +265,12 @@ def test_a_bad_setting_stops_the_server_with_its_name(tmp_path: Path) -> None:
     answer = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
     assert answer.returncode != 0
     assert answer.stderr == "GROUNDGLASS_THRESHOLD must be of type float, got 'high'\n"
+
+
+def test_workers_are_replaced_after_so_many_requests_and_nobody_notices(tmp_path: Path) -> None:
+    server = start(tmp_path, WEB_CONCURRENCY="1", GUNICORN_CMD_ARGS="--max-requests 10 --max-requests-jitter 0")
+    try:
+        assert [server.ask("GET", "/healthz")[0] for _ in range(25)] == [200] * 25
+        assert server.log.read_text().count("Booting worker") >= 2
+    finally:
+        stop(server)
