@@ -38,7 +38,8 @@ MAX_PICTURES = 20
 
 _IN_MEMORY_BYTES = 8_000_000
 
-_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{1,70}")
+# RFC 2046 allows 70; some clients write a few more.
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{1,200}")
 _SOME_BOUNDARY = re.compile(r""";\s*boundary="?[^\s;"]""", re.IGNORECASE)
 _SHOWN_LETTERS = 20
 
@@ -206,7 +207,7 @@ def _require_readable(request: Request) -> None:
             # One of other letters Werkzeug passes over.
             shown = "cannot be read"
         raise BrokenUpload(
-            f"The boundary of the form, in the header Content-Type, {shown}. It must be 1 to 70 letters, digits and "
+            f"The boundary of the form, in the header Content-Type, {shown}. It must be 1 to 200 letters, digits and "
             "such (RFC 2046); let your HTTP library choose it."
         )
 
