@@ -208,7 +208,7 @@ def _require_readable(request: Request) -> None:
             shown = "cannot be read"
         raise BrokenUpload(
             f"The boundary of the form, in the header Content-Type, {shown}. It must be 1 to 200 letters, digits and "
-            "such (RFC 2046); let your HTTP library choose it."
+            "such; let your HTTP library choose it."
         )
 
 
