@@ -38,7 +38,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from model.engine import CHANNELS_BY_COUNT, file_sha256, float_form, load_engine, read_card
+from model.engine import CHANNELS_BY_COUNT, file_sha256, load_engine, read_card
 from model.network import load_network
 from model.phantom import EXAMPLES, draw_phantom
 from model.preprocess import preprocess
@@ -125,7 +125,7 @@ def export_again(out: Path, name: str, slices: Slices) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         keras_file, floating = Path(folder) / f"{name}.weights.h5", Path(folder) / f"{name}.float.xml"
         shutil.copy(out / keras_file.name, keras_file)
-        _copy_form(float_form(served), floating)
+        save_for_openvino(load_network(keras_file), floating)
         return _serve(keras_file, floating, out, about, slices)
 
 

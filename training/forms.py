@@ -36,10 +36,40 @@ def _copy_in_16_bit(target: h5py.File, name: str, item: Any) -> None:
         target[name].attrs[key] = value
 
 
+class Nearest(keras.layers.Layer):  # type: ignore[misc]  # Keras states no types.
+    """Enlarges by a whole factor, each pixel repeated, as `keras.layers.UpSampling2D` does.
+
+    That layer is exported as tiles that are turned round, through which no quantiser sees: the convolutions behind it,
+    half of the work, would stay in floating point. This one is exported as one operation.
+    """
+
+    def __init__(self, factor: tuple[int, int], **options: Any) -> None:
+        super().__init__(**options)
+        self._factor = factor
+
+    def call(self, inputs: Any) -> Any:
+        """Enlarge (N, H, W, C)."""
+        size = tuple(side * times for side, times in zip(inputs.shape[1:3], self._factor, strict=True))
+        return keras.ops.image.resize(inputs, size, interpolation="nearest")
+
+
+def exportable(network: keras.Model) -> keras.Model:
+    """Return a copy of a network that answers the same and is made of operations which OpenVINO knows."""
+    copy = keras.models.clone_model(network, clone_function=_exportable_layer)
+    copy.set_weights(network.get_weights())
+    return copy
+
+
+def _exportable_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
+    if isinstance(layer, keras.layers.UpSampling2D) and layer.interpolation == "nearest":
+        return Nearest(tuple(layer.size), name=layer.name)
+    return layer.__class__.from_config(layer.get_config())
+
+
 def save_for_openvino(network: keras.Model, file: Path) -> None:
     """Write a network as OpenVINO's .xml, with a .bin beside it that holds the weights in half precision."""
     with tempfile.TemporaryDirectory() as folder:
-        network.export(folder, format="tf_saved_model", verbose=False)
+        exportable(network).export(folder, format="tf_saved_model", verbose=False)
         # Not openvino.convert_model, which reports its use to its makers.
         converted = openvino.Core().read_model(folder)
         converted.reshape([1, *network.input_shape[1:]])
