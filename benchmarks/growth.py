@@ -11,8 +11,8 @@ from benchmarks.figures import Figures
 from benchmarks.peers import KERAS, OUR_REQUEST, SERVED
 from benchmarks.phantom_volume import write_volume
 from benchmarks.picture import by_turns, drawn_png, without_network
-from benchmarks.throughput import usable_cores
 from benchmarks.weights import SERVED_WEIGHTS
+from model.cores import usable_cores
 from model.engine import load_engine
 from model.overlay import overlay_png
 from model.recognise.judge import load_recogniser

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import tempfile
 import time
@@ -14,6 +13,7 @@ from benchmarks.figures import Figures
 from benchmarks.load import UNLIMITED
 from benchmarks.peers import OUR_REQUEST
 from benchmarks.serving import running
+from model.cores import usable_cores
 from model.phantom import EXAMPLES, phantom_png
 
 CLIENTS = {1: 12.0, 4: 12.0, 16: 24.0, 64: 16.0}
@@ -44,11 +44,6 @@ def measure(*, quick: bool) -> Figures:
         "closed_loops_per_second": loops,
         "clients": found,
     }
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _serve(numbers: tuple[int, ...], share: float) -> list[Figures]:
