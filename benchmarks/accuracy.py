@@ -7,11 +7,10 @@ from pathlib import Path
 from benchmarks.figures import Figures
 from benchmarks.weights import KERAS_WEIGHTS, SERVED_WEIGHTS
 from model.engine import load_engine
-from training.data.dataset import DATA_FOLDER, Row, describe_manifest, read_manifest
+from training.data.dataset import MANIFEST, Row, describe_manifest, read_manifest
 from training.data.splits import split_rows
 from training.measures.accuracy import compare, measure_accuracy
 
-MANIFEST = DATA_FOLDER / "ct-lesions" / "index.csv"
 QUICK = 8
 """Every so many-th slice where it is to be quick."""
 

@@ -9,10 +9,9 @@ import pytest
 from model.decode.ct import CtSlice
 from model.engine import SHIPPED_WEIGHTS, Engine, file_sha256
 from model.segment import segment_slice
-from training.data.dataset import DATA_FOLDER, Row, read_manifest, read_sample
+from training.data.dataset import MANIFEST, Row, read_manifest, read_sample
 from training.measures.metrics import NO_PIXELS, overlap
 
-MANIFEST = DATA_FOLDER / "ct-lesions" / "index.csv"
 CARD = json.loads(SHIPPED_WEIGHTS.with_suffix(".json").read_text(encoding="utf-8"))
 
 LESION_FLOOR = 0.78

@@ -20,7 +20,7 @@ from model.findings import LUNG_THRESHOLD, lesion_mask
 from model.network import ARCHITECTURES, DEFAULT, load_network
 from training.commands import count, input_size, sentences
 from training.commands import threshold as read_threshold
-from training.data.dataset import DATA_FOLDER, Row, describe_manifest, read_manifest, read_sample
+from training.data.dataset import MANIFEST, Row, describe_manifest, read_manifest, read_sample
 from training.data.sample import UNKNOWN, Sample
 from training.learning.history import read_history
 from training.learning.networks import load_any, reader
@@ -40,7 +40,6 @@ from training.report.build import SEED, Evaluation, Stage, write_report
 from training.report.numbers import three_digits
 from training.report.panels import draw_maps, draw_panels
 
-MANIFEST = DATA_FOLDER / "ct-lesions" / "index.csv"
 SHOWN_MAPS = 3
 
 log = logging.getLogger(__name__)

@@ -44,15 +44,13 @@ from model.phantom import EXAMPLES, draw_phantom
 from model.preprocess import preprocess
 from training.commands import count, sentences
 from training.commands import temperature as read_temperature
-from training.data.dataset import DATA_FOLDER, Row, describe_manifest, read_manifest
+from training.data.dataset import MANIFEST, Row, describe_manifest, read_manifest
 from training.data.splits import split_rows
 from training.forms import save_for_openvino, save_in_8_bit, save_in_16_bit
 from training.measures.robustness import spread_evenly
 from training.precision import BF16, F32, INT8, fastest, measure_forms
 
 log = logging.getLogger(__name__)
-
-MANIFEST = DATA_FOLDER / "ct-lesions" / "index.csv"
 
 TOLERANCE = 0.02
 """Largest difference of a probability between the original and its forms in 16 bit, which keep three digits."""

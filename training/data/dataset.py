@@ -22,6 +22,9 @@ from training.data.tables import read_table
 DATA_FOLDER = Path(os.environ.get("GROUNDGLASS_DATA", "../shared/data"))
 """Where the scans lie; they are never part of the project."""
 
+MANIFEST = DATA_FOLDER / "ct-lesions" / "index.csv"
+"""Of the scans with masks, by which networks are trained and measured unless another is named."""
+
 COLUMNS = ("image", "mask", "lung", "source", "patient", "slice", "split")
 
 
