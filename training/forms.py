@@ -15,6 +15,7 @@ import openvino
 
 from model.preprocess import preprocess
 from training.data.dataset import Row, read_sample
+from training.subpixel import merge_enlargements
 
 
 def save_in_16_bit(network: keras.Model, file: Path) -> None:
@@ -40,7 +41,8 @@ class Nearest(keras.layers.Layer):  # type: ignore[misc]  # Keras states no type
     """Enlarges by a whole factor, each pixel repeated, as `keras.layers.UpSampling2D` does.
 
     That layer is exported as tiles that are turned round, through which no quantiser sees: the convolutions behind it,
-    half of the work, would stay in floating point. This one is exported as one operation.
+    half of the work, would stay in floating point. This one is exported as one operation, which
+    `training.subpixel.merge_enlargements` knows.
     """
 
     def __init__(self, factor: tuple[int, int], **options: Any) -> None:
@@ -73,6 +75,7 @@ def save_for_openvino(network: keras.Model, file: Path) -> None:
         # Not openvino.convert_model, which reports its use to its makers.
         converted = openvino.Core().read_model(folder)
         converted.reshape([1, *network.input_shape[1:]])
+        merge_enlargements(converted)
         openvino.save_model(converted, file, compress_to_fp16=True)
 
 

@@ -133,6 +133,20 @@ def _convolution(node: Node, port: int, upstream: Output) -> Output:
     ).output(0)
 
 
+def _transposed_convolution(node: Node, port: int, upstream: Output) -> Output:
+    if port != 0:
+        raise Unexplained("This network cannot be explained: it computes the kernel of a transposed convolution.")
+    attributes = node.get_attributes()
+    return opset13.convolution(
+        upstream,
+        node.input_value(1),
+        strides=attributes["strides"],
+        pads_begin=attributes["pads_begin"],
+        pads_end=attributes["pads_end"],
+        dilations=attributes["dilations"],
+    ).output(0)
+
+
 def _concat(node: Node, port: int, upstream: Output) -> Output:
     axis = node.get_attributes()["axis"]
     axis += len(_shape(node.output(0))) if axis < 0 else 0
@@ -169,6 +183,7 @@ RULES: dict[str, Rule] = {
     "Multiply": _multiply,
     "Relu": _relu,
     "Convolution": _convolution,
+    "ConvolutionBackpropData": _transposed_convolution,
     "Concat": _concat,
     "Transpose": _transpose,
     "Reshape": _reshape,

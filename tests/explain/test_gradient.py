@@ -69,6 +69,12 @@ def convolution(strides: int = 1, dilations: int = 1, **how: Any) -> Build:
     return lambda given: opset13.convolution(given, kernel, strides=[strides, 1], **settings)
 
 
+def transposed_convolution(dilations: int = 1, **how: Any) -> Build:
+    kernel = constant(numbers(2, 3, 4, 2, seed=1))
+    settings: dict[str, Any] = {"pads_begin": [1, 0], "pads_end": [1, 0], "dilations": [dilations, 1], **how}
+    return lambda given: opset13.convolution_backprop_data(given, kernel, strides=[2, 1], **settings)
+
+
 def residual(given: Any) -> Any:
     """What a block of the network does: one way through an activation, one around it, and both as one."""
     inner = opset13.relu(opset13.multiply(given, constant(numbers(1, 2, 1, 1, seed=2))))
@@ -94,6 +100,9 @@ GRAPHS: dict[str, Build] = {
     "Convolution, padded unevenly": convolution(pads_begin=[2, 0], pads_end=[1, 1]),
     "Convolution, in steps that leave a row over": convolution(strides=2, pads_begin=[1, 0], pads_end=[0, 0]),
     "Convolution, dilated": convolution(dilations=2, pads_begin=[1, 1], pads_end=[1, 1]),
+    "ConvolutionBackpropData": transposed_convolution(),
+    "ConvolutionBackpropData, padded unevenly": transposed_convolution(pads_begin=[2, 1], pads_end=[0, 0]),
+    "ConvolutionBackpropData, dilated": transposed_convolution(dilations=2),
     "Concat": lambda given: opset13.concat([constant(numbers(1, 3, 4, 3)), given], axis=1),
     "Concat, from the last axis": lambda given: opset13.concat([given, constant(numbers(1, 2, 4, 2))], axis=-1),
     "Transpose": lambda given: opset13.transpose(given, constant([0, 2, 3, 1])),

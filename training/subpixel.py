@@ -1,0 +1,148 @@
+"""An enlargement and the convolution behind it -> one transposed convolution, which answers the same sooner.
+
+Where each pixel was repeated twice in both directions, the nine products of a 3×3 kernel fall on four pixels only.
+Their weights can be added up once and for all: what remains is a transposed convolution of 4×4 in steps of two, with
+four ninths of the products (Shi et al., Is the deconvolution layer the same as a convolutional layer?,
+arXiv:1609.07009, 2016). The trained network stays as it is; this is done in the graph that is served.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from openvino import Model, Node, Output, opset13
+
+Kernel = NDArray[np.float32]
+
+ADDED = np.array([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], np.float32)
+"""Which of the three weights of a convolution, along one axis, each of the four of the transposed one is the sum of."""
+
+TO_CHANNELS_FIRST, TO_CHANNELS_LAST = [0, 3, 1, 2], [0, 2, 3, 1]
+SAME = ([1, 1], [1, 1])
+
+
+def merge_enlargements(network: Model) -> int:
+    """Replace, in a graph whose shapes are known, each convolution that reads what was enlarged to twice its size.
+
+    Where it reads several things joined, only the part that was enlarged is replaced, and the parts are added up. What
+    scales the answer of the convolution is taken into the kernels, where it would have been had there been one.
+
+    Returns
+    -------
+    How many convolutions were replaced.
+    """
+    found = [node for node in network.get_ordered_ops() if _is_plain(node) and any(map(_small, _parts(node)))]
+    for convolution in found:
+        _replace(convolution)
+    network.validate_nodes_and_infer_types()
+    return len(found)
+
+
+def transposed(kernel: Kernel) -> Kernel:
+    """Return the kernel by which the small picture gives at once what another one gives on the enlarged one.
+
+    Parameters
+    ----------
+    kernel : (channels out, channels in, 3, 3) float32.
+
+    Returns
+    -------
+    (channels in, channels out, 4, 4) float32, as a transposed convolution takes it.
+    """
+    summed: Kernel = np.einsum("ay,bx,oiyx->ioab", ADDED, ADDED, kernel)
+    return summed
+
+
+def _is_plain(node: Node) -> bool:
+    """Tell whether a node is a 3×3 convolution that keeps the size, by a kernel that is known."""
+    if node.get_type_name() != "Convolution" or list(node.input_value(1).get_shape())[2:] != [3, 3]:
+        return False
+    told = node.get_attributes()
+    steps = list(told["strides"]) == list(told["dilations"]) == [1, 1]
+    keeps = told["auto_pad"] == "same_upper" or (list(told["pads_begin"]), list(told["pads_end"])) == SAME
+    return steps and keeps and _is(node.input_value(1).get_node(), "Constant")
+
+
+def _parts(convolution: Node) -> list[Output]:
+    """Return what a convolution reads: one thing, or those that are joined to it."""
+    read = convolution.input_value(0)
+    joined = read.get_node()
+    if _is(joined, "Concat") and joined.get_attributes()["axis"] == 1:
+        return list(joined.input_values())
+    return [read]
+
+
+def _small(part: Output) -> Output | None:
+    """Return what a part, (1, C, 2 H, 2 W), was enlarged from, (1, C, H, W); None where it was not."""
+    turned = part.get_node()
+    if not _turns(turned, TO_CHANNELS_FIRST):
+        return None
+    enlarged = turned.input_value(0).get_node()
+    if not _is(enlarged, "Interpolate") or not _repeats_twice(enlarged):
+        return None
+    small = enlarged.input_value(0)
+    if _turns(small.get_node(), TO_CHANNELS_LAST):
+        return small.get_node().input_value(0)
+    return opset13.transpose(small, opset13.constant(np.array(TO_CHANNELS_FIRST, np.int64))).output(0)
+
+
+def _repeats_twice(enlarged: Node) -> bool:
+    told = enlarged.get_attributes()
+    nearest = ("nearest", "tf_half_pixel_for_nn", "floor")
+    before, after = list(enlarged.input_value(0).get_shape()), list(enlarged.output(0).get_shape())
+    return (told["mode"], told["coordinate_transformation_mode"], told["nearest_mode"]) == nearest and after == [
+        before[0],
+        2 * before[1],
+        2 * before[2],
+        before[3],
+    ]
+
+
+def _turns(node: Node, order: list[int]) -> bool:
+    return _is(node, "Transpose") and list(_values(node.input_value(1))) == order
+
+
+def _is(node: Node, kind: str) -> bool:
+    return bool(node.get_type_name() == kind)
+
+
+def _values(constant: Output) -> NDArray[Any]:
+    values: NDArray[Any] = constant.get_node().get_data()
+    return values
+
+
+def _replace(convolution: Node) -> None:
+    parts, kernel, answer = _parts(convolution), _values(convolution.input_value(1)), convolution
+    scaling = _scaling(convolution)
+    if scaling is not None:
+        answer, scale = scaling
+        kernel = kernel * scale.reshape(-1, 1, 1, 1)
+    ends = np.cumsum([part.get_shape()[1] for part in parts])[:-1]
+    shares = [_share(part, own) for part, own in zip(parts, np.split(kernel, ends, axis=1), strict=True)]
+    total = shares[0]
+    for share in shares[1:]:
+        total = opset13.add(total, share)
+    answer.output(0).replace(total.output(0))
+
+
+def _scaling(convolution: Node) -> tuple[Node, Kernel] | None:
+    """Return the node that scales the channels of a convolution's answer, and by what, if nothing else reads it."""
+    readers = list(convolution.output(0).get_target_inputs())
+    if len(readers) != 1 or not _is(readers[0].get_node(), "Multiply"):
+        return None
+    scales = readers[0].get_node()
+    by = scales.input_value(1 - readers[0].get_index())
+    if not _is(by.get_node(), "Constant") or list(by.get_shape()) != [1, convolution.output(0).get_shape()[1], 1, 1]:
+        return None
+    return scales, _values(by)
+
+
+def _share(part: Output, kernel: Kernel) -> Node:
+    """Return what one part adds to the answer."""
+    small = _small(part)
+    if small is None:
+        return opset13.convolution(part, opset13.constant(kernel), [1, 1], *SAME, [1, 1])
+    weights = opset13.constant(transposed(kernel))
+    return opset13.convolution_backprop_data(small, weights, strides=[2, 2], pads_begin=[1, 1], pads_end=[1, 1])
