@@ -27,7 +27,7 @@ from model.recognise.head import Head
 from model.recognise.judge import CHEST, SHIPPED_HEAD, SIDEWAYS, SOFT, UPSIDE_DOWN, Recogniser
 from training.commands import sentences
 from training.data.augment import lung_box
-from training.data.dataset import DATA_FOLDER, Row, read_gray, read_manifest
+from training.data.dataset import DATA_FOLDER, MANIFEST, Row, read_gray, read_manifest
 from training.data.strokes import ByteImage
 from training.measures.robustness import spread_evenly
 
@@ -207,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, fit, write head and report; what is wrong goes to standard error, with status 1."""
     parser = argparse.ArgumentParser(prog="python -m training.recognise", description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=Path, default=DATA_FOLDER / "refusal", help="folder with index.csv")
-    parser.add_argument("--manifest", type=Path, default=DATA_FOLDER / "ct-lesions" / "index.csv")
+    parser.add_argument("--manifest", type=Path, default=MANIFEST)
     parser.add_argument("--weights", type=Path, default=SHIPPED_WEIGHTS, help="of the encoder, in OpenVINO form")
     parser.add_argument("--out", type=Path, default=SHIPPED_HEAD)
     parser.add_argument("--report", type=Path, help="where the table of rates goes")

@@ -17,7 +17,7 @@ from model.engine import SHIPPED_WEIGHTS
 from model.threshold import DEFAULT_THRESHOLD
 from training.commands import count, sentences
 from training.data.augment import Crop, crop
-from training.data.dataset import DATA_FOLDER, Row, read_gray, read_manifest, read_sample
+from training.data.dataset import MANIFEST, Row, read_gray, read_manifest, read_sample
 from training.data.sample import Sample
 from training.data.strokes import ByteImage
 from training.learning.networks import Reader, load_any, reader
@@ -93,7 +93,7 @@ def as_table(found: Mapping[str, Robustness]) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, measure, print the table; what is wrong goes to standard error, with status 1."""
     parser = argparse.ArgumentParser(prog="python -m training.windows", description=__doc__.splitlines()[0])
-    parser.add_argument("--manifest", type=Path, default=DATA_FOLDER / "ct-lesions" / "index.csv")
+    parser.add_argument("--manifest", type=Path, default=MANIFEST)
     parser.add_argument("--weights", type=Path, nargs="+", default=[SHIPPED_WEIGHTS])
     parser.add_argument("--slices", type=count, default=24, help="so many with lesion and so many without")
     parser.add_argument("--to-lungs", action="store_true", help="cut the tested slices to the lungs")

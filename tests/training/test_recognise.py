@@ -11,7 +11,7 @@ import pytest
 from model.decode.ct import CtSlice
 from model.recognise.encoder import Encoder
 from model.recognise.judge import CHEST, SHIPPED_HEAD, SIDEWAYS, SOFT, UPSIDE_DOWN, load_recogniser
-from training.data.dataset import DATA_FOLDER, read_gray, read_manifest
+from training.data.dataset import DATA_FOLDER, MANIFEST, read_gray, read_manifest
 from training.recognise import (
     fit,
     fitted_examples,
@@ -23,7 +23,7 @@ from training.recognise import (
     varied,
 )
 
-PICTURES, SLICES = DATA_FOLDER / "refusal", DATA_FOLDER / "ct-lesions" / "index.csv"
+PICTURES, SLICES = DATA_FOLDER / "refusal", MANIFEST
 
 
 def write_pictures(folder: Path) -> Path:
