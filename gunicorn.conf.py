@@ -46,7 +46,7 @@ except ValueError as exc:
 # may), for a volume, or for a slow client.
 # gunicorn's own, but for the beginning and the end of a connection, which take none of them.
 worker_class = "webapp.uploads.connections.Worker"
-threads = 16
+threads = 32
 # Before the workers are forked, which take it over.
 share_arenas()
 # A worker that shows no sign of life for so long is replaced. Slow clients are not cut off by this, but by the sockets'

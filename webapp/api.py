@@ -72,7 +72,7 @@ def _read_slice(upload: Upload, order: Order) -> Segmentation | None:
     else:
         ct_slice = read_dicom_file(upload, as_picture=order.as_picture)
     # Not before: a file that takes long to decode keeps nobody from the network.
-    with current_places().taken():
+    with current_places().taken(ct_slice.shape):
         return read_slice(ct_slice, order, networks)
 
 

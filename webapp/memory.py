@@ -8,7 +8,7 @@ _M_ARENA_MAX = -8
 """As malloc.h of glibc has it."""
 
 ARENAS = 2
-"""Of a worker's sixteen threads each would keep a pool of its own, with room for the largest picture it ever drew:
+"""Of a worker's threads each would keep a pool of its own, with room for the largest picture it ever drew:
 after some thousand requests 570 MB a process instead of 435."""
 
 

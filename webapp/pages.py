@@ -103,7 +103,7 @@ def _read_or_queue(chosen: Upload) -> str:
 def _read_picture(data: bytes, order: Order) -> str:
     networks = current_networks()
     ct_slice = read_picture(data)
-    with current_places().taken(), current_pace().timing(quality=order.quality):
+    with current_places().taken(ct_slice.shape), current_pace().timing(quality=order.quality):
         segmentation = read_slice(ct_slice, order, networks)
     return current_results().save(*picture_result(segmentation, order.shown_name))
 

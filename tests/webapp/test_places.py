@@ -12,6 +12,8 @@ from tests.webapp.forms import BROWSER, post_file
 from webapp.doors.access import who_asks
 from webapp.places import EXTENSION, Places, Room
 
+SLICE = (512, 512)
+
 
 @pytest.fixture(autouse=True)
 def asked(app: Flask) -> Iterator[None]:
@@ -26,23 +28,23 @@ def room(*, of_one: int = 6, wait_s: float = 60.0, most_waiting: int = 2) -> Roo
 
 def test_whoever_finds_no_place_is_turned_away() -> None:
     places = Places(1)
-    with places.taken(), pytest.raises(Busy, match="Send this one again"), places.taken():
+    with places.taken(SLICE), pytest.raises(Busy, match="Send this one again"), places.taken(SLICE):
         raise AssertionError
-    with places.taken():
+    with places.taken(SLICE):
         pass
 
 
 def test_a_place_is_free_again_after_an_error() -> None:
     places = Places(1)
-    with pytest.raises(ZeroDivisionError), places.taken():
+    with pytest.raises(ZeroDivisionError), places.taken(SLICE):
         _ = 1 / 0
-    with places.taken():
+    with places.taken(SLICE):
         pass
 
 
 def test_a_program_is_told_when_to_come_back(app: Flask, client: FlaskClient, phantom: bytes) -> None:
     places = app.extensions[EXTENSION] = Places(1)
-    with places.taken():
+    with places.taken(SLICE):
         response = post_file(client, "/predict", phantom)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
     assert "as many slices as it can" in response.get_json()["detail"]
@@ -51,7 +53,7 @@ def test_a_program_is_told_when_to_come_back(app: Flask, client: FlaskClient, ph
 
 def test_a_browser_is_told_on_a_page(app: Flask, client: FlaskClient, phantom: bytes) -> None:
     places = app.extensions[EXTENSION] = Places(1)
-    with places.taken():
+    with places.taken(SLICE):
         response = post_file(client, "/upload", phantom, headers=BROWSER)
     assert (response.status_code, response.mimetype) == (503, "text/html")
     assert "as many slices as it can" in response.text
@@ -59,12 +61,12 @@ def test_a_browser_is_told_on_a_page(app: Flask, client: FlaskClient, phantom: b
 
 def test_one_client_leaves_a_place_to_the_others(app: Flask) -> None:
     places = Places(3)
-    with places.taken(), places.taken():
-        with pytest.raises(Busy), places.taken():
+    with places.taken(SLICE), places.taken(SLICE):
+        with pytest.raises(Busy), places.taken(SLICE):
             raise AssertionError
         with app.test_request_context(environ_base={"REMOTE_ADDR": "192.0.2.2"}):
             assert who_asks() == "192.0.2.2"
-            with places.taken():
+            with places.taken(SLICE):
                 pass
 
 
@@ -113,3 +115,16 @@ def test_nobody_is_remembered_who_has_left() -> None:
     with full.taken(2, "anna"):
         assert full._taken == {"anna": 2}
     assert full._taken == {}
+
+
+def test_a_large_picture_takes_the_places_of_several_slices() -> None:
+    places = Places(4)
+    with places.taken((1024, 513)), pytest.raises(Busy), places.taken(SLICE):
+        raise AssertionError
+    with places.taken((300, 200)), places.taken((100, 2048)):
+        pass
+
+
+def test_the_largest_picture_finds_room() -> None:
+    with Places(4).taken((5000, 4000)):
+        pass

@@ -36,11 +36,11 @@ SLOWEST_BYTES_PER_S = 50_000
 LONGEST_S = 1200.0
 """For any upload: 500 MB at 3.5 Mbit/s."""
 
-MOST = 8
+MOST = 16
 """Uploads that may be arriving in one process at once: half of its threads, see gunicorn.conf.py."""
 
-MOST_OF_ONE = 6
-"""The same of one client: as many connections as a browser opens."""
+MOST_OF_ONE = 12
+"""The same of one client: as many connections as two browsers open, that share an address."""
 
 AGAIN_IN_S = 2
 

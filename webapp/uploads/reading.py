@@ -34,7 +34,8 @@ MOST = 4
 MOST_OF_ONE = 2
 """So many of one client: the others are for everybody else."""
 
-MOST_WAITING = 4
+MOST_WAITING = 16
+"""Of one client half: a picture takes milliseconds, so that sixteen who come at the same moment are all read."""
 
 WAIT_AT_MOST_S = 2.0
 

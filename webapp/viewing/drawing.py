@@ -9,11 +9,9 @@ from typing import Any
 from flask import current_app
 
 from model.decode.picture import MAX_MEGAPIXELS
-from webapp.places import Room
+from webapp.places import CT_SLICE_PX, Room
 
 EXTENSION = "groundglass-drawing"
-
-CT_SLICE_PX = 512 * 512
 
 MOST_PX = MAX_MEGAPIXELS * 1_000_000 + 16 * CT_SLICE_PX
 """The largest picture, and beside it a CT slice for each thread of a process: whoever pages through a volume never

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.test_server import Server, start, stop
+from webapp.uploads.patience import MOST_OF_ONE
 
 MANY = 150
 
@@ -65,11 +66,12 @@ def test_many_that_send_drop_by_drop_keep_no_page_waiting(server: Server, begun:
 def test_who_drips_is_told_to_come_again(server: Server) -> None:
     with contextlib.ExitStack() as open_ones:
         clients = [
-            open_ones.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10)) for _ in range(7)
+            open_ones.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+            for _ in range(MOST_OF_ONE + 1)
         ]
         for client in clients:
             client.sendall(UPLOAD + b"Content-Length: 1000\r\n\r\n--x\r\n")
-        # One of seven is too many; which of them, is the server's to choose.
+        # One of them is too many; which of them, is the server's to choose.
         told = b""
         deadline = time.monotonic() + 10
         while not told:

@@ -41,7 +41,7 @@ def test_a_file_is_decoded_before_it_takes_a_place(
 ) -> None:
     app.extensions[PLACES] = Places(1)
     # Were the place taken first, this would be 503.
-    with app.test_request_context(), app.extensions[PLACES].taken():
+    with app.test_request_context(), app.extensions[PLACES].taken((512, 512)):
         assert post_file(client, "/predict", b"no picture").status_code == 415
 
 
