@@ -41,8 +41,7 @@ class Nearest(keras.layers.Layer):  # type: ignore[misc]  # Keras states no type
     """Enlarges by a whole factor, each pixel repeated, as `keras.layers.UpSampling2D` does.
 
     That layer is exported as tiles that are turned round, through which no quantiser sees: the convolutions behind it,
-    half of the work, would stay in floating point. This one is exported as one operation, which
-    `training.subpixel.merge_enlargements` knows.
+    half of the work, would stay in floating point. This one is exported as one operation.
     """
 
     def __init__(self, factor: tuple[int, int], **options: Any) -> None:
@@ -75,7 +74,6 @@ def save_for_openvino(network: keras.Model, file: Path) -> None:
         # Not openvino.convert_model, which reports its use to its makers.
         converted = openvino.Core().read_model(folder)
         converted.reshape([1, *network.input_shape[1:]])
-        merge_enlargements(converted)
         openvino.save_model(converted, file, compress_to_fp16=True)
 
 
@@ -97,6 +95,7 @@ def save_in_8_bit(floating: Path, file: Path, rows: Sequence[Row]) -> None:
 
     slices = nncf.Dataset(list(rows), lambda row: {0: preprocess(read_sample(row).image)[np.newaxis]})
     model = openvino.Core().read_model(floating)
+    merge_enlargements(model)
     whole = nncf.quantize(
         model,
         slices,

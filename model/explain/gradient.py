@@ -133,20 +133,6 @@ def _convolution(node: Node, port: int, upstream: Output) -> Output:
     ).output(0)
 
 
-def _transposed_convolution(node: Node, port: int, upstream: Output) -> Output:
-    if port != 0:
-        raise Unexplained("This network cannot be explained: it computes the kernel of a transposed convolution.")
-    attributes = node.get_attributes()
-    return opset13.convolution(
-        upstream,
-        node.input_value(1),
-        strides=attributes["strides"],
-        pads_begin=attributes["pads_begin"],
-        pads_end=attributes["pads_end"],
-        dilations=attributes["dilations"],
-    ).output(0)
-
-
 def _concat(node: Node, port: int, upstream: Output) -> Output:
     axis = node.get_attributes()["axis"]
     axis += len(_shape(node.output(0))) if axis < 0 else 0
@@ -178,16 +164,32 @@ def _tile(node: Node, port: int, upstream: Output) -> Output:
     return opset13.reduce_sum(apart, _integers(copies), keep_dims=False).output(0)
 
 
+def _interpolate(node: Node, port: int, upstream: Output) -> Output:
+    """Add up the copies of each value, which lie side by side."""
+    before, after = _shape(node.input_value(0)), _shape(node.output(0))
+    if not _repeats(node.get_attributes()) or any(large % small for small, large in zip(before, after, strict=True)):
+        raise Unexplained("This network cannot be explained: it enlarges otherwise than by repeating each value.")
+    split = [part for small, large in zip(before, after, strict=True) for part in (small, large // small)]
+    apart = opset13.reshape(upstream, _integers(split), special_zero=False)
+    return opset13.reduce_sum(apart, _integers(range(1, len(split), 2)), keep_dims=False).output(0)
+
+
+def _repeats(told: dict[str, Any]) -> bool:
+    """Whether a size that is a multiple is reached by repeating."""
+    how = told["mode"], told["coordinate_transformation_mode"], told["nearest_mode"]
+    return how == ("nearest", "tf_half_pixel_for_nn", "floor")
+
+
 RULES: dict[str, Rule] = {
     "Add": _add,
     "Multiply": _multiply,
     "Relu": _relu,
     "Convolution": _convolution,
-    "ConvolutionBackpropData": _transposed_convolution,
     "Concat": _concat,
     "Transpose": _transpose,
     "Reshape": _reshape,
     "Unsqueeze": _reshape,
     "Tile": _tile,
+    "Interpolate": _interpolate,
 }
 """For each operation: from (node, number of an input, gradient by its output) to the gradient by that input."""

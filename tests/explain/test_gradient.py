@@ -69,10 +69,11 @@ def convolution(strides: int = 1, dilations: int = 1, **how: Any) -> Build:
     return lambda given: opset13.convolution(given, kernel, strides=[strides, 1], **settings)
 
 
-def transposed_convolution(dilations: int = 1, **how: Any) -> Build:
-    kernel = constant(numbers(2, 3, 4, 2, seed=1))
-    settings: dict[str, Any] = {"pads_begin": [1, 0], "pads_end": [1, 0], "dilations": [dilations, 1], **how}
-    return lambda given: opset13.convolution_backprop_data(given, kernel, strides=[2, 1], **settings)
+def enlarged(times: tuple[int, int] = (2, 3), mode: str = "nearest", **how: Any) -> Build:
+    """Rows and columns repeated, as our networks are exported."""
+    size = constant([side * factor for side, factor in zip(SHAPE[2:], times, strict=True)])
+    settings = {"coordinate_transformation_mode": "tf_half_pixel_for_nn", "nearest_mode": "floor", **how}
+    return lambda given: opset13.interpolate(given, size, mode, "sizes", axes=constant([2, 3]), **settings)
 
 
 def residual(given: Any) -> Any:
@@ -100,15 +101,13 @@ GRAPHS: dict[str, Build] = {
     "Convolution, padded unevenly": convolution(pads_begin=[2, 0], pads_end=[1, 1]),
     "Convolution, in steps that leave a row over": convolution(strides=2, pads_begin=[1, 0], pads_end=[0, 0]),
     "Convolution, dilated": convolution(dilations=2, pads_begin=[1, 1], pads_end=[1, 1]),
-    "ConvolutionBackpropData": transposed_convolution(),
-    "ConvolutionBackpropData, padded unevenly": transposed_convolution(pads_begin=[2, 1], pads_end=[0, 0]),
-    "ConvolutionBackpropData, dilated": transposed_convolution(dilations=2),
     "Concat": lambda given: opset13.concat([constant(numbers(1, 3, 4, 3)), given], axis=1),
     "Concat, from the last axis": lambda given: opset13.concat([given, constant(numbers(1, 2, 4, 2))], axis=-1),
     "Transpose": lambda given: opset13.transpose(given, constant([0, 2, 3, 1])),
     "Reshape": lambda given: opset13.reshape(given, constant([1, 6, 2, 2]), special_zero=False),
     "Unsqueeze": lambda given: opset13.unsqueeze(given, constant(2)),
     "Tile": lambda given: opset13.tile(given, constant([1, 3, 1, 2])),
+    "Interpolate": enlarged(),
     "upsampling": repeated,
     "residual block": residual,
 }
@@ -148,6 +147,8 @@ def test_an_operation_without_a_rule_is_named() -> None:
             ),
             "input 1 of its Tile is computed",
         ),
+        (enlarged(mode="linear"), "otherwise than by repeating"),
+        (enlarged(nearest_mode="ceil"), "otherwise than by repeating"),
         (
             lambda given: opset13.convolution(constant(numbers(1, 2, 4, 3)), given, [1, 1], [0, 0], [0, 0], [1, 1]),
             "computes the kernel",
