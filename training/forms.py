@@ -15,7 +15,7 @@ import openvino
 
 from model.preprocess import preprocess
 from training.data.dataset import Row, read_sample
-from training.subpixel import merge_enlargements
+from training.subpixel import gather_answers, merge_enlargements
 
 
 def save_in_16_bit(network: keras.Model, file: Path) -> None:
@@ -96,6 +96,7 @@ def save_in_8_bit(floating: Path, file: Path, rows: Sequence[Row]) -> None:
     slices = nncf.Dataset(list(rows), lambda row: {0: preprocess(read_sample(row).image)[np.newaxis]})
     model = openvino.Core().read_model(floating)
     merge_enlargements(model)
+    gather_answers(model)
     whole = nncf.quantize(
         model,
         slices,

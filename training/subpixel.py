@@ -1,10 +1,14 @@
-"""An enlargement and the convolution behind it -> one transposed convolution, which answers the same sooner.
+"""Convolutions -> others that answer the same sooner, by computing at another size.
 
-Where each pixel was repeated twice in both directions, the nine products of a 3×3 kernel fall on four pixels only.
-Their weights can be added up once and for all: what remains is a transposed convolution of 4×4 in steps of two, with
-four ninths of the products (Shi et al., Is the deconvolution layer the same as a convolutional layer?,
-arXiv:1609.07009, 2016). Sixteen weights take more room than nine, though: this is done in the graph that is served in 8
-bits, not in that which is kept in floating point.
+An enlargement and the convolution behind it become one transposed convolution (`merge_enlargements`). Where each pixel
+was repeated twice in both directions, the nine products of a 3×3 kernel fall on four pixels only. Their weights can be
+added up once and for all: what remains is a transposed convolution of 4×4 in steps of two, with four ninths of the
+products (Shi et al., Is the deconvolution layer the same as a convolutional layer?, arXiv:1609.07009, 2016). Sixteen
+weights take more room than nine, though: this is done in the graph that is served in 8 bits, not in that which is kept
+in floating point.
+
+A convolution with few answers becomes one with four times as many in steps of two (`gather_answers`): processors
+compute sixteen of them at once, however few there are.
 """
 
 from __future__ import annotations
@@ -23,6 +27,9 @@ ADDED = np.array([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], np.float32)
 TO_CHANNELS_FIRST, TO_CHANNELS_LAST = [0, 3, 1, 2], [0, 2, 3, 1]
 SAME = ([1, 1], [1, 1])
 
+FEW = 4
+"""Answers of a convolution: four times as many are no more than processors compute at once."""
+
 
 def merge_enlargements(network: Model) -> int:
     """Replace, in a graph whose shapes are known, each convolution that reads what was enlarged to twice its size.
@@ -39,6 +46,39 @@ def merge_enlargements(network: Model) -> int:
         _replace(convolution)
     network.validate_nodes_and_infer_types()
     return len(found)
+
+
+def gather_answers(network: Model) -> int:
+    """Replace each convolution with few answers by one that gives those of 2×2 pixels at once, and lays them out.
+
+    What is added to the answers, and a sigmoid behind, are computed before they are laid out.
+
+    Returns
+    -------
+    How many convolutions were replaced.
+    """
+    found = [node for node in network.get_ordered_ops() if _is_plain(node) and _has_few_answers(node)]
+    for convolution in found:
+        _gather(convolution)
+    network.validate_nodes_and_infer_types()
+    return len(found)
+
+
+def gathered(kernel: Kernel) -> Kernel:
+    """Return the kernel that, in steps of two, gives what another gives in steps of one.
+
+    Parameters
+    ----------
+    kernel : (channels out, channels in, 3, 3) float32.
+
+    Returns
+    -------
+    (4 channels out, channels in, 4, 4) float32: first all channels of the upper left pixel of 2×2, then those of the
+    upper right, the lower left, the lower right.
+    """
+    return np.concatenate(
+        [np.pad(kernel, ((0, 0), (0, 0), (row, 1 - row), (column, 1 - column))) for row in (0, 1) for column in (0, 1)]
+    )
 
 
 def transposed(kernel: Kernel) -> Kernel:
@@ -64,6 +104,41 @@ def _is_plain(node: Node) -> bool:
     steps = list(told["strides"]) == list(told["dilations"]) == [1, 1]
     keeps = told["auto_pad"] == "same_upper" or (list(told["pads_begin"]), list(told["pads_end"])) == SAME
     return steps and keeps and _is_known(node.input_value(1))
+
+
+def _has_few_answers(convolution: Node) -> bool:
+    _, channels, height, width = convolution.output(0).get_shape()
+    return bool(channels <= FEW and height % 2 == width % 2 == 0)
+
+
+def _gather(convolution: Node) -> None:
+    kernel = opset13.constant(gathered(_values(convolution.input_value(1))))
+    last, answer = convolution, opset13.convolution(convolution.input_value(0), kernel, [2, 2], *SAME, [1, 1])
+    added = _constant_behind(convolution, "Add")
+    if added is not None:
+        last, more = added
+        answer = opset13.add(answer, opset13.constant(np.tile(more, (1, 4, 1, 1))))
+    behind = _only_reader(last)
+    if behind is not None and _is(behind, "Sigmoid"):
+        last, answer = behind, opset13.sigmoid(answer)
+    last.output(0).replace(opset13.depth_to_space(answer, "blocks_first", 2).output(0))
+
+
+def _only_reader(node: Node) -> Node | None:
+    readers = list(node.output(0).get_target_inputs())
+    return readers[0].get_node() if len(readers) == 1 else None
+
+
+def _constant_behind(node: Node, kind: str) -> tuple[Node, Kernel] | None:
+    """Return what alone reads a convolution's answer, and the constant for each channel that it takes to it."""
+    reader = _only_reader(node)
+    if reader is None or not _is(reader, kind):
+        return None
+    shape = [1, node.output(0).get_shape()[1], 1, 1]
+    for by in reader.input_values():
+        if _is_known(by) and list(by.get_shape()) == shape:
+            return reader, _values(by)
+    return None
 
 
 def _parts(convolution: Node) -> list[Output]:
@@ -123,7 +198,7 @@ def _values(known: Output) -> NDArray[Any]:
 
 def _replace(convolution: Node) -> None:
     parts, kernel, answer = _parts(convolution), _values(convolution.input_value(1)), convolution
-    scaling = _scaling(convolution)
+    scaling = _constant_behind(convolution, "Multiply")
     if scaling is not None:
         answer, scale = scaling
         kernel = kernel * scale.reshape(-1, 1, 1, 1)
@@ -133,18 +208,6 @@ def _replace(convolution: Node) -> None:
     for share in shares[1:]:
         total = opset13.add(total, share)
     answer.output(0).replace(total.output(0))
-
-
-def _scaling(convolution: Node) -> tuple[Node, Kernel] | None:
-    """Return the node that scales the channels of a convolution's answer, and by what, if nothing else reads it."""
-    readers = list(convolution.output(0).get_target_inputs())
-    if len(readers) != 1 or not _is(readers[0].get_node(), "Multiply"):
-        return None
-    scales = readers[0].get_node()
-    by = scales.input_value(1 - readers[0].get_index())
-    if not _is_known(by) or list(by.get_shape()) != [1, convolution.output(0).get_shape()[1], 1, 1]:
-        return None
-    return scales, _values(by)
 
 
 def _share(part: Output, kernel: Kernel) -> Node:

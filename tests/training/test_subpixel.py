@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from openvino import opset13
 
-from training.subpixel import merge_enlargements, transposed
+from training.subpixel import FEW, gather_answers, gathered, merge_enlargements, transposed
 
 Build = Callable[[Any], Any]
 
@@ -39,9 +39,9 @@ def enlarged(given: Any, times: Sequence[int] = (2, 2), **how: Any) -> Any:
     return opset13.transpose(large, integers([0, 3, 1, 2]))
 
 
-def convolved(given: Any, *, size: int = 3, strides: int = 1, pads: int = 1) -> Any:
+def convolved(given: Any, *, size: int = 3, strides: int = 1, pads: int = 1, answers: int = 5) -> Any:
     channels = given.output(0).get_shape()[1]
-    kernel = opset13.constant(numbers(5, channels, size, size, seed=1))
+    kernel = opset13.constant(numbers(answers, channels, size, size, seed=1))
     return opset13.convolution(given, kernel, [strides, strides], [pads, pads], [pads, pads], [1, 1])
 
 
@@ -129,3 +129,71 @@ def test_a_kernel_by_hand() -> None:
     kernel[0, 0, :, 1] = [1, 10, 100]
     expected = np.outer([100, 110, 11, 1], [0, 1, 1, 0])
     np.testing.assert_array_equal(transposed(kernel), expected[np.newaxis, np.newaxis])
+
+
+def channels_first(given: Any) -> Any:
+    return opset13.transpose(given, integers([0, 3, 1, 2]))
+
+
+def few(given: Any) -> Any:
+    """Two answers of 6 by 8."""
+    return convolved(enlarged(given), answers=2)
+
+
+def raised(answer: Any, more: float = 0.5) -> Any:
+    return opset13.add(opset13.constant(np.array([0.25, more], np.float32).reshape(1, 2, 1, 1)), answer)
+
+
+def read_twice(given: Any) -> Any:
+    """A sum that is not only the input of a sigmoid."""
+    total = raised(few(given))
+    return opset13.add(opset13.sigmoid(total), total)
+
+
+GATHERED: dict[str, Build] = {
+    "alone": few,
+    "raised": lambda given: raised(few(given)),
+    "raised, with a sigmoid": lambda given: opset13.sigmoid(raised(few(given))),
+    "a sigmoid alone": lambda given: opset13.sigmoid(few(given)),
+    "read twice": read_twice,
+    "raised by one number for each pixel": lambda given: opset13.add(few(given), opset13.constant(numbers(6, 8))),
+}
+
+
+@pytest.mark.parametrize("build", GATHERED.values(), ids=GATHERED)
+def test_what_is_gathered_answers_the_same(build: Build) -> None:
+    network, plain = model(build), model(build)
+    assert gather_answers(network) == 1
+    assert kinds(network).count("DepthToSpace") == 1
+    np.testing.assert_allclose(answer(network), answer(plain), atol=1e-5)
+
+
+def test_answers_are_laid_out_last() -> None:
+    network = model(GATHERED["raised, with a sigmoid"])
+    gather_answers(network)
+    assert kinds(network)[-2:] == ["DepthToSpace", "Result"]
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda given: convolved(enlarged(given), answers=FEW + 1),
+        # 3 rows cannot be halved.
+        lambda given: convolved(channels_first(given), answers=2),
+        lambda given: convolved(enlarged(given), answers=2, size=1, pads=0),
+    ],
+)
+def test_nothing_else_is_gathered(build: Build) -> None:
+    network = model(build)
+    before = kinds(network)
+    assert gather_answers(network) == 0
+    assert kinds(network) == before
+
+
+def test_a_gathered_kernel_by_hand() -> None:
+    kernel = np.arange(1, 10, dtype=np.float32).reshape(1, 1, 3, 3)
+    upper_left, upper_right, lower_left, lower_right = gathered(kernel)[:, 0].astype(int).tolist()
+    assert upper_left == [[1, 2, 3, 0], [4, 5, 6, 0], [7, 8, 9, 0], [0, 0, 0, 0]]
+    assert upper_right == [[0, 1, 2, 3], [0, 4, 5, 6], [0, 7, 8, 9], [0, 0, 0, 0]]
+    assert lower_left == [[0, 0, 0, 0], [1, 2, 3, 0], [4, 5, 6, 0], [7, 8, 9, 0]]
+    assert lower_right == [[0, 0, 0, 0], [0, 1, 2, 3], [0, 4, 5, 6], [0, 7, 8, 9]]
