@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from model.cores import usable_cores
 from model.decode.nifti import NiftiGrid
 from model.decode.repeated import DicomGrid
 from model.decode.study import VolumeStudy
@@ -43,31 +47,58 @@ def write_all(
     ------
     StorageError : the disk is full or cannot be written.
     """
-    files, rows = segmentation.files, segmentation.measured.rows
-    threshold = segmentation.measured.findings.threshold
+    files, threshold = segmentation.files, segmentation.measured.findings.threshold
     warning = label(segmentation.recognition)
     target = Target(study.volume, study.origin if isinstance(study.origin, NiftiGrid) else None, warning)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_mask(files, target, folder / MASK, threshold=threshold)
-        write_probability(files, target, folder / PROBABILITY)
-        recognition = segmentation.recognition
-        montage = montage_png(files, rows, threshold=threshold, volume=study.volume, recognition=recognition)
-        (folder / MONTAGE).write_bytes(montage)
         told = {"name": name, "patient": _patient(study)} if name_patient else {}
-        (folder / REPORT).write_bytes(report_pdf(segmentation, study.volume, made=made, **told))
-        (folder / CSV).write_text(as_csv(segmentation), encoding="utf-8")
-        (folder / JSON).write_text(as_json(segmentation), encoding="utf-8")
+        works = [
+            partial(write_probability, files, target, folder / PROBABILITY),
+            partial(write_mask, files, target, folder / MASK, threshold=threshold),
+            partial(_write_pages, segmentation, study, folder, made=made, told=told),
+        ]
         names = [MASK, PROBABILITY, MONTAGE, REPORT, CSV, JSON]
         if isinstance(study.origin, DicomGrid) and is_possible(study.volume):
-            write_seg(study.origin, files, folder / SEG, threshold=threshold, model=segmentation.model, warning=warning)
+            works.append(
+                partial(
+                    write_seg,
+                    study.origin,
+                    files,
+                    folder / SEG,
+                    threshold=threshold,
+                    model=segmentation.model,
+                    warning=warning,
+                )
+            )
             names.append(SEG)
         else:
             # One of an earlier run would be taken for this volume's.
             (folder / SEG).unlink(missing_ok=True)
+        _do_all(works)
     except OSError as exc:
         raise StorageError(f"The results cannot be kept: {exc.strerror}. Make room, then try again.") from exc
     return names
+
+
+def _do_all(works: Sequence[Callable[[], None]]) -> None:
+    """Do several works side by side, the longest first; raise what the first of them raises that fails."""
+    with ThreadPoolExecutor(usable_cores()) as threads:
+        for done in [threads.submit(work) for work in works]:
+            done.result()
+
+
+def _write_pages(
+    segmentation: VolumeSegmentation, study: VolumeStudy, folder: Path, *, made: str, told: Mapping[str, str]
+) -> None:
+    """Write what is read by people, and the tables; `told` is what the report says of name and patient."""
+    files, rows = segmentation.files, segmentation.measured.rows
+    threshold, recognition = segmentation.measured.findings.threshold, segmentation.recognition
+    montage = montage_png(files, rows, threshold=threshold, volume=study.volume, recognition=recognition)
+    (folder / MONTAGE).write_bytes(montage)
+    (folder / REPORT).write_bytes(report_pdf(segmentation, study.volume, made=made, **told))
+    (folder / CSV).write_text(as_csv(segmentation), encoding="utf-8")
+    (folder / JSON).write_text(as_json(segmentation), encoding="utf-8")
 
 
 def with_file_notes(segmentation: VolumeSegmentation, study: VolumeStudy) -> VolumeSegmentation:

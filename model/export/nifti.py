@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from model.steps import STEPS
 from model.volume.files import SliceFiles
 
 _SCANNER, _UNKNOWN = 1, 0
+
+Read = Callable[[int], NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -48,36 +50,60 @@ def write_probability(files: SliceFiles, target: Target, path: Path) -> None:
     _write(files.steps, np.dtype(np.uint16), target, path, slope=1.0 / STEPS)
 
 
-def _write(
-    read: Callable[[int], NDArray[Any]], dtype: np.dtype[Any], target: Target, path: Path, *, slope: float = 1.0
-) -> None:
+def _write(read: Read, dtype: np.dtype[Any], target: Target, path: Path, *, slope: float = 1.0) -> None:
     """Write slices, each (H, W) as displayed, slab by slab: the volume is never in memory as a whole."""
-    _, height, width = target.volume.shape
     numbers = target.planes()
-    scratch = path.with_suffix(".voxels")
+    shape, forms, turn = _on_grid(target, len(numbers))
+    # The level that nibabel itself compresses with: masks shrink to little by any.
+    with gzip.open(path, "wb", compresslevel=1) as stream:
+        stream.write(_header(shape, dtype, forms, slope, target.warning))
+        if turn[:, 0].tolist() == [0, 1, 2]:
+            _write_slices(read, numbers, turn, stream)
+        else:
+            _write_turned(read, numbers, turn, stream, dtype, target, path.with_suffix(".voxels"))
+
+
+def _on_grid(target: Target, planes: int) -> tuple[tuple[int, ...], tuple[Form, Form], NDArray[Any]]:
+    """Return the shape, sform and qform that the file is to have, and how displayed voxels are turned to come there."""
+    _, height, width = target.volume.shape
+    displayed = (width, height, planes)
+    if target.grid is not None:
+        turn = ornt_transform(DISPLAYED, io_orientation(target.grid.affine))
+        shape = tuple(int(displayed[axis]) for axis in np.argsort(turn[:, 0]))
+        return shape, (target.grid.sform, target.grid.qform), turn
+    form = Form(np.eye(4), _UNKNOWN)
+    if target.volume.affine is not None:
+        form = Form(BETWEEN_FRAMES @ _stretched(target.volume.affine, len(target.volume), planes), _SCANNER)
+    return displayed, (form, form), ornt_transform(DISPLAYED, DISPLAYED)
+
+
+def _write_slices(read: Read, numbers: Sequence[int], turn: NDArray[Any], stream: gzip.GzipFile) -> None:
+    """Write slices as they come, where the file has them as they are displayed, but for the direction of axes."""
+    columns, rows, planes = (slice(None, None, int(direction)) for direction in turn[:, 1])
+    for number in numbers[planes]:
+        stream.write(read(number)[rows, columns].tobytes())
+
+
+def _write_turned(
+    read: Read,
+    numbers: Sequence[int],
+    turn: NDArray[Any],
+    stream: gzip.GzipFile,
+    dtype: np.dtype[Any],
+    target: Target,
+    scratch: Path,
+) -> None:
+    """Write slices where planes of the file go through several of them, by way of a file that holds them all."""
+    _, height, width = target.volume.shape
     try:
         displayed = np.memmap(scratch, dtype, "w+", shape=(width, height, len(numbers)), order="F")
         for plane, number in enumerate(numbers):
             displayed[:, :, plane] = read(number).T
-        voxels, forms = _on_grid(displayed, target)
-        # The level that nibabel itself compresses with: masks shrink to little by any.
-        with gzip.open(path, "wb", compresslevel=1) as stream:
-            stream.write(_header(voxels.shape, dtype, forms, slope, target.warning))
-            for number in range(voxels.shape[2]):
-                stream.write(np.asarray(voxels[:, :, number]).tobytes(order="F"))
+        voxels = np.asanyarray(apply_orientation(displayed, turn))
+        for number in range(voxels.shape[2]):
+            stream.write(np.asarray(voxels[:, :, number]).tobytes(order="F"))
     finally:
         scratch.unlink(missing_ok=True)
-
-
-def _on_grid(displayed: NDArray[Any], target: Target) -> tuple[NDArray[Any], tuple[Form, Form]]:
-    """Return voxels, sform and qform as the file is to have them."""
-    if target.grid is not None:
-        turn = ornt_transform(DISPLAYED, io_orientation(target.grid.affine))
-        return np.asanyarray(apply_orientation(displayed, turn)), (target.grid.sform, target.grid.qform)
-    form = Form(np.eye(4), _UNKNOWN)
-    if target.volume.affine is not None:
-        form = Form(BETWEEN_FRAMES @ _stretched(target.volume.affine, len(target.volume), displayed.shape[2]), _SCANNER)
-    return displayed, (form, form)
 
 
 def _stretched(affine: Affine, slices: int, count: int) -> Affine:
