@@ -8,6 +8,7 @@ import logging
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 import numpy as np
@@ -59,9 +60,12 @@ class OpenVinoEngine:
 
     input_size = INPUT_SIZE
 
-    def __init__(self, weights: Path, identity: Identity, *, threads: int = 0, precision: str = "f32") -> None:
+    def __init__(
+        self, weights: Path, identity: Identity, *, threads: int = 0, streams: int = 1, precision: str = "f32"
+    ) -> None:
         """Compile a network.
 
+        threads, streams : as `load_engine` takes them.
         precision : in which everything is computed that the file does not hold in whole numbers: "f32", or "bf16",
             which processors without bfloat16 take for f32.
 
@@ -77,6 +81,7 @@ class OpenVinoEngine:
             # Pinned threads of two worker processes would share one core and leave the other idle.
             "ENABLE_CPU_PINNING": False,
             "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": streams,
         }
         try:
             model = openvino.Core().compile_model(weights, "CPU", settings)
@@ -86,18 +91,22 @@ class OpenVinoEngine:
             raise WeightsError(f"{weights} cannot be loaded by OpenVINO. {_advice(weights)}") from exc
         self.identity = identity
         self.channels = _channels(taken, given, weights)
-        self._request = model.create_infer_request()
-        self._lock = threading.Lock()
+        self._free: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(streams):
+            self._free.put(model.create_infer_request())
 
     def predict(self, batch: FloatArray) -> FloatArray:
         """Return probabilities; see `Engine.predict`."""
         _check_batch(batch)
-        with self._lock:
-            return np.concatenate([self._predict_one(item[np.newaxis]) for item in batch])
-
-    def _predict_one(self, item: FloatArray) -> FloatArray:
-        # The request's own output buffer is used again by the next call, hence the copy.
-        return np.array(self._request.infer({0: item})[0], dtype=np.float32)
+        request = self._free.get()
+        try:
+            answers = np.empty((len(batch), INPUT_SIZE, INPUT_SIZE, len(self.channels)), np.float32)
+            for answer, item in zip(answers, batch, strict=True):
+                # Copied: the request's own buffer is used again by the next call.
+                answer[...] = request.infer({0: item[np.newaxis]})[0][0]
+            return answers
+        finally:
+            self._free.put(request)
 
 
 class KerasEngine:
@@ -124,7 +133,7 @@ class KerasEngine:
             return np.asarray(self._network.predict_on_batch(batch), dtype=np.float32)
 
 
-def load_engine(weights: Path = SHIPPED_WEIGHTS, *, threads: int = 0) -> Engine:
+def load_engine(weights: Path = SHIPPED_WEIGHTS, *, threads: int = 0, streams: int = 1) -> Engine:
     """Load a network.
 
     Parameters
@@ -132,6 +141,8 @@ def load_engine(weights: Path = SHIPPED_WEIGHTS, *, threads: int = 0) -> Engine:
     weights : .xml (OpenVINO, its .bin beside it) or .h5, .hdf5, .keras (weights only or a full model, of the
         ResNet34 U-Net with one channel, lesion, or two, lesion and lung).
     threads : processor threads for OpenVINO; 0 = one for each core.
+    streams : slices that OpenVINO reads side by side, each with its share of the threads, where several threads ask:
+        more slices in a second, each of which takes longer.
 
     Raises
     ------
@@ -145,7 +156,9 @@ def load_engine(weights: Path = SHIPPED_WEIGHTS, *, threads: int = 0) -> Engine:
     log.info("loading %s (%s)", identity.model_id, identity.sha256[:12])
     if weights.suffix == ".xml":
         served = read_card(weights).get("precision", {}).get("served")
-        return OpenVinoEngine(weights, identity, threads=threads, precision="bf16" if served == "bf16" else "f32")
+        return OpenVinoEngine(
+            weights, identity, threads=threads, streams=streams, precision="bf16" if served == "bf16" else "f32"
+        )
     return KerasEngine(weights, identity)
 
 

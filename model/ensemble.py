@@ -41,14 +41,14 @@ class EnsembleEngine:
         return mean
 
 
-def load_ensemble(weights: Sequence[Path], *, threads: int = 0) -> Engine:
+def load_ensemble(weights: Sequence[Path], *, threads: int = 0, streams: int = 1) -> Engine:
     """Load one network, or several as one; parameters and errors as in `load_engine`.
 
     Raises
     ------
     ValueError : there are no weights.
     """
-    return join([load_engine(file, threads=threads) for file in weights])
+    return join([load_engine(file, threads=threads, streams=streams) for file in weights])
 
 
 def join(members: Sequence[Engine]) -> Engine:

@@ -44,10 +44,11 @@ def test_a_slice_is_answered_alike_alone_and_in_a_batch(engine: Engine) -> None:
     np.testing.assert_array_equal(engine.predict(BATCH)[1], engine.predict(BATCH[1:2])[0])
 
 
-def test_threads_do_not_get_each_others_answers(engine: Engine) -> None:
-    expected = engine.predict(BATCH)
+@pytest.mark.parametrize("streams", [1, 2])
+def test_threads_do_not_get_each_others_answers(engine: Engine, streams: int) -> None:
+    expected, asked = engine.predict(BATCH), load_engine(streams=streams)
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda i: engine.predict(BATCH[i : i + 1])[0], [0, 1, 2] * 4))
+        answers = list(pool.map(lambda i: asked.predict(BATCH[i : i + 1])[0], [0, 1, 2] * 4))
     for index, answer in enumerate(answers):
         np.testing.assert_array_equal(answer, expected[index % 3])
 
