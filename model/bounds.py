@@ -32,7 +32,7 @@ def bound_to_lungs(probability: FloatArray) -> FloatArray:
     A new array of the same shape; the lung channel is unchanged.
     """
     bounded = probability.copy()
-    bounded[_near_lungs(probability[..., 1]) == 0, 0] = 0.0
+    bounded[..., 0] *= _near_lungs(probability[..., 1])
     return bounded
 
 

@@ -115,7 +115,12 @@ def lesion_areas(mask: Mask) -> list[int]:
     >>> lesion_areas(np.array([[True, False, False], [False, True, False], [False, False, False]]))
     [2]
     """
-    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    # Elsewhere there is nothing to be labelled.
+    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+    box = mask[top : top + height, left : left + width]
+    if not box.size:
+        return []
+    _, _, stats, _ = cv2.connectedComponentsWithStats(box.astype(np.uint8), connectivity=8)
     # The first row is the background.
     return [int(area) for area in stats[1:, cv2.CC_STAT_AREA]]
 

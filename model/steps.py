@@ -48,14 +48,17 @@ def to_steps(probability: FloatArray, *thresholds: float) -> NDArray[np.uint16]:
     cuts = first_steps(every)
     # Where two thresholds share a step, one of them loses: the step of the higher is taken.
     least, most = np.concatenate([[0], cuts]), np.concatenate([cuts - 1, [STEPS]])
-    levels, steps = np.asarray(every, np.float32), np.zeros(probability.size, np.uint16)
+    levels, steps = np.asarray(every, np.float32), np.empty(probability.size, np.uint16)
+    # Rounding moves a value by half a step at most: only what comes to lie beside a threshold can have crossed it.
+    beside = np.zeros(STEPS + 1, np.bool_)
+    beside[cuts], beside[cuts - 1] = True, True
     for some in pieces(probability.size):
-        part = probability.reshape(-1)[some]
-        # Away from the lungs all is 0.0, and 0.0 is step 0.
-        is_any = part > 0.0
-        values = part[is_any]
-        passed = np.searchsorted(levels, values, side="right")
-        steps[some][is_any] = np.maximum(np.minimum(np.rint(values * np.float32(STEPS)), most[passed]), least[passed])
+        values = probability.reshape(-1)[some]
+        rounded = np.rint(values * np.float32(STEPS)).astype(np.uint16)
+        doubtful = np.flatnonzero(beside[rounded])
+        passed = np.searchsorted(levels, values[doubtful], side="right")
+        rounded[doubtful] = np.clip(rounded[doubtful], least[passed], most[passed])
+        steps[some] = rounded
     return steps.reshape(probability.shape)
 
 

@@ -20,6 +20,7 @@ from model.overlay import overlay
 from model.phantom import SIZE, Blob, draw_phantom
 from model.preprocess import WINDOW_HU
 from model.segment import segment_slice
+from model.volume.files import SliceFiles
 from model.volume.segment import segment_volume
 from tests.export.test_dicom_seg import places_in_nifti, places_in_seg
 from tests.volume.written import FloatArray, oblique, write_nifti, write_series
@@ -81,7 +82,7 @@ def test_a_picture_comes_back_unmirrored(engine: Engine, tmp_path: Path) -> None
 def test_a_volume_comes_back_unmirrored(write: Writer, engine: Engine, tmp_path: Path) -> None:
     study = open_study(write(tmp_path / "scan"), tmp_path / "unpacked")
     assert isinstance(study, VolumeStudy)
-    segmentation = segment_volume(study.volume, engine, tmp_path / "slices")
+    segmentation = segment_volume(study.volume, engine, SliceFiles(tmp_path / "slices"))
     files, measured = segmentation.files, segmentation.measured
 
     for number, drawn in enumerate(gray()):

@@ -215,8 +215,9 @@ def _read_slice(stored: _Stored, value_range: tuple[float, float], number: int) 
         spacing = float(rows), float(columns)
     with _sentences():
         values = stored.scaled(number)
-        notes = () if np.isfinite(values).all() else (NO_NUMBERS,)
-        return CtSlice(in_numbers(values), value_range, spacing, notes)
+        if np.isfinite(values).all():
+            return CtSlice(values, value_range, spacing)
+        return CtSlice(in_numbers(values), value_range, spacing, (NO_NUMBERS,))
 
 
 def _forms(header: Any, affine: Affine, *, is_space: bool) -> tuple[Form, Form]:

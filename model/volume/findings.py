@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from model.cores import usable_cores
 from model.decode.ct import CtVolume
 from model.findings import Findings, measure
 from model.volume.areas import Areas
@@ -93,11 +96,13 @@ def measure_volume(
     regions, columns = _collect(files, weights, threshold)
     midline = find_midline(columns) if volume.sides_known else None
     extents = None if volume.extents_mm is None else shared_out(volume.extents_mm, read)
+    with ThreadPoolExecutor(usable_cores()) as threads:
+        sides = list(threads.map(partial(_sides, files, midline=midline, threshold=threshold), range(len(slices))))
     rows = tuple(
         SliceRow(
             number + 1,
             findings or _nothing(volume, threshold),
-            *(_sides(files, number, midline, threshold) if findings else (None, None)),
+            *(sides[number] if findings else (None, None)),
             place=volume.places[number],
             is_read=findings is not None,
             extent_mm=None if extents is None else extents[number],
@@ -133,7 +138,7 @@ def _collect(files: SliceFiles, weights: Sequence[float], threshold: float) -> t
     return regions, columns
 
 
-def _sides(files: SliceFiles, number: int, midline: int | None, threshold: float) -> tuple[Side | None, Side | None]:
+def _sides(files: SliceFiles, number: int, *, midline: int | None, threshold: float) -> tuple[Side | None, Side | None]:
     lung = None if midline is None else files.lung(number)
     if lung is None or midline is None:
         return None, None

@@ -27,16 +27,25 @@ class Regions:
         mask : (H, W) bool, of the same shape as the slices before.
         weight : what a pixel of this slice counts, its volume say.
         """
+        # Elsewhere there is nothing to be labelled.
+        left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+        box = slice(top, top + height), slice(left, left + width)
+        numbered: Labels = np.zeros(mask.shape, np.int32)
+        if width:
+            self._number(mask[box], numbered[box], weight)
+            if self._previous is not None:
+                around = np.pad(self._previous, 1)[top : top + height + 2, left : left + width + 2]
+                for above, below in _touching(numbered[box], around):
+                    self._join(above - 1, below - 1)
+        self._previous = numbered
+
+    def _number(self, mask: Mask, numbered: Labels, weight: float) -> None:
+        """Number the regions of a slice on from those before: 0 is background, any other label one more than that."""
         count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
         first = len(self._parents)
         self._parents.extend(range(first, first + count - 1))
         self._sizes.extend(weight * float(area) for area in stats[1:, cv2.CC_STAT_AREA])
-        # From here on 0 is background and any other label one more than the region's number.
-        numbered = np.where(labels > 0, labels + first, 0).astype(np.int32)
-        if self._previous is not None and count > 1:
-            for above, below in _touching(numbered, self._previous):
-                self._join(above - 1, below - 1)
-        self._previous = numbered
+        np.add(labels, first, out=numbered, where=np.asarray(labels) > 0)
 
     def _join(self, one: int, other: int) -> None:
         one, other = self._root(one), self._root(other)
@@ -60,14 +69,18 @@ class Regions:
 
 
 def _touching(labels: Labels, previous: Labels) -> set[tuple[int, int]]:
-    """Return the pairs of labels that lie above each other or one pixel aside."""
-    pairs: set[tuple[int, int]] = set()
+    """Return the pairs of labels that lie above each other or one pixel aside.
+
+    labels : (H, W). previous : (H + 2, W + 2), one pixel more on each side.
+    """
     rows, columns = np.nonzero(labels)
-    padded = np.pad(previous, 1)
+    above = labels[rows, columns].astype(np.int64) << 32
+    pairs: set[tuple[int, int]] = set()
     for row in range(3):
         for column in range(3):
-            below = padded[rows + row, columns + column]
-            met = below > 0
-            found = np.unique(np.stack([labels[rows[met], columns[met]], below[met]], axis=1), axis=0)
-            pairs.update((int(above), int(under)) for above, under in found)
+            below = previous[rows + row, columns + column]
+            both = (above | below)[below > 0]
+            # Pixels of a row follow one another with the same pair: one of each run is enough.
+            firsts = both[np.flatnonzero(np.diff(both, prepend=-1))]
+            pairs.update((pair >> 32, pair & 0xFFFFFFFF) for pair in np.unique(firsts).tolist())
     return pairs

@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 from model.agreement import Agreement
 from model.cores import usable_cores
@@ -48,7 +47,7 @@ class VolumeSegmentation:
 def segment_volume(
     volume: CtVolume,
     engine: Engine,
-    folder: Path,
+    files: SliceFiles,
     *,
     threshold: float = DEFAULT_THRESHOLD,
     quality: bool = False,
@@ -62,7 +61,7 @@ def segment_volume(
 
     Parameters
     ----------
-    folder : where its slices are kept, see `model.volume.files.SliceFiles`.
+    files : where its slices are kept.
     threshold, quality, recogniser, force : as `model.segment.segment` takes them.
     progress : called after each slice with how many are done, and of how many.
 
@@ -74,7 +73,7 @@ def segment_volume(
     """
     recognition = recognise_volume(volume, recogniser) if recogniser else None
     refuse(recognition, force=force)
-    reader = _Reader(volume, engine, SliceFiles(folder), threshold=threshold, quality=quality)
+    reader = _Reader(volume, engine, files, threshold=threshold, quality=quality)
     findings = []
     # Closed here: whoever hears of an error may delete the folder, and no thread must write into it then.
     with closing(reader.read_all(usable_cores())) as read:

@@ -23,9 +23,9 @@ def slice_of(lung: np.ndarray | None = LUNG) -> Segmentation:
     return Segmentation(ct_slice, LESION, lung, found(ct_slice, LESION, lung), IDENTITY)
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> SliceFiles:
-    kept = SliceFiles(tmp_path / "slices")
+@pytest.fixture(params=[False, True], ids=["pictures", "plain"])
+def files(tmp_path: Path, request: pytest.FixtureRequest) -> SliceFiles:
+    kept = SliceFiles(tmp_path / "slices", plain=request.param)
     kept.write(3, slice_of())
     return kept
 
@@ -61,7 +61,9 @@ def test_there_is_no_lung_where_the_network_tells_none(tmp_path: Path) -> None:
     assert files.lesion(0, 0.5).sum() == 3
 
 
-def test_they_are_pictures_that_others_can_read(files: SliceFiles) -> None:
+def test_they_are_pictures_that_others_can_read(tmp_path: Path) -> None:
+    files = SliceFiles(tmp_path / "slices")
+    files.write(3, slice_of())
     names = sorted(str(path.relative_to(files.folder)) for path in files.folder.rglob("*.png"))
     assert names == ["gray/00003.png", "lesion/00003.png", "lung/00003.png"]
     stored = cv2.imread(str(files.folder / "lesion" / "00003.png"), cv2.IMREAD_UNCHANGED)
@@ -71,8 +73,14 @@ def test_they_are_pictures_that_others_can_read(files: SliceFiles) -> None:
     assert stored.tolist() == [[0, 16384, 32768], [49152, 65535, 1]]
 
 
+def test_they_are_given_out_as_pictures(files: SliceFiles) -> None:
+    sent = cv2.imdecode(np.frombuffer(files.png("lesion", 3), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert sent is not None
+    np.testing.assert_array_equal(sent, files.steps(3))
+
+
 def test_a_slice_that_was_not_read_yet_is_missing(files: SliceFiles) -> None:
-    with pytest.raises(FileNotFoundError, match=r"00004\.png"):
+    with pytest.raises(FileNotFoundError, match="00004"):
         files.probability(4)
 
 

@@ -12,6 +12,7 @@ from model.decode.ct import CtSlice, CtVolume
 from model.errors import DamagedImage
 from model.preprocess import WINDOW_HU
 from model.volume import segment
+from model.volume.files import SliceFiles
 from model.volume.segment import segment_volume
 from tests.training.stub import FakeEngine, FloatArray
 from tests.volume.written import drawn_volume
@@ -40,7 +41,8 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_slices_are_read_in_order_and_kept(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     volume = drawn_volume(pixels(), extents_mm=(4.0, 4.0, 4.0))
-    segmentation = segment_volume(volume, FakeEngine(), tmp_path, progress=lambda done, of: told.append((done, of)))
+    files = SliceFiles(tmp_path)
+    segmentation = segment_volume(volume, FakeEngine(), files, progress=lambda done, of: told.append((done, of)))
     assert told == [(1, 3), (2, 3), (3, 3)]
     assert [row.findings.lesion_area_px for row in segmentation.measured.rows] == [0, 16, 24]
     assert np.array_equal(segmentation.files.lesion(2, 0.5), pixels()[2] == LESION_HU)
@@ -57,7 +59,7 @@ def test_a_slice_is_asked_for_once(tmp_path: Path) -> None:
         return CtSlice(pixels()[number], WINDOW_HU, notes=(f"odd: {number % 2}",))
 
     volume = replace(drawn_volume(pixels()), read=read, notes=("of the volume",))
-    segmentation = segment_volume(volume, FakeEngine(), tmp_path)
+    segmentation = segment_volume(volume, FakeEngine(), SliceFiles(tmp_path))
     assert asked == [0, 1, 2]
     assert segmentation.notes[:3] == ("of the volume", "odd: 0", "odd: 1")
 
@@ -76,7 +78,7 @@ def damaged(volume: CtVolume, *numbers: int) -> CtVolume:
 def test_of_a_few_damaged_slices_those_beside_stand_for_them(tmp_path: Path) -> None:
     values = np.repeat(pixels()[1:2], 20, axis=0)
     volume = damaged(drawn_volume(values, affine=SQUARE, extents_mm=(4.0,) * 20), 0, 7)
-    segmentation = segment_volume(volume, FakeEngine(), tmp_path)
+    segmentation = segment_volume(volume, FakeEngine(), SliceFiles(tmp_path))
     rows, findings = segmentation.measured.rows, segmentation.measured.findings
     assert segmentation.notes[0] == (
         "2 slices (1, 8) were not read: shown black, and measured like the slices beside. Its pixels are damaged."
@@ -95,7 +97,7 @@ def test_of_a_few_damaged_slices_those_beside_stand_for_them(tmp_path: Path) -> 
 def test_what_the_slices_add_is_the_volume(tmp_path: Path) -> None:
     values = np.repeat(pixels()[1:2], 20, axis=0)
     volume = damaged(drawn_volume(values, affine=SQUARE, extents_mm=[4.0] * 10 + [2.0] * 10), 7)
-    measured = segment_volume(volume, FakeEngine(), tmp_path).measured
+    measured = segment_volume(volume, FakeEngine(), SliceFiles(tmp_path)).measured
     rows = [row.as_dict() for row in measured.rows]
     assert [row["extent_mm"] for row in rows[6:12]] == [6.0, 0.0, 6.0, 4.0, 2.0, 2.0]
     assert sum(row["lesion_ml"] or 0.0 for row in rows) == pytest.approx(measured.findings.lesion_ml)
@@ -105,7 +107,7 @@ def test_what_the_slices_add_is_the_volume(tmp_path: Path) -> None:
 def test_of_many_damaged_slices_none_is_measured(tmp_path: Path) -> None:
     volume = damaged(drawn_volume(np.repeat(pixels()[1:2], 20, axis=0)), 2, 7, 9)
     with pytest.raises(DamagedImage, match="Its pixels"):
-        segment_volume(volume, FakeEngine(), tmp_path)
+        segment_volume(volume, FakeEngine(), SliceFiles(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -121,12 +123,12 @@ def test_lungs_that_the_scan_cuts_off_are_told(lung: tuple[int, ...], told: list
     values = np.full((3, 32, 32), -1250.0, np.float32)
     for number, width in enumerate(lung):
         values[number, :, :width] = LUNG_HU
-    notes = segment_volume(drawn_volume(values), FakeEngine(), tmp_path).notes
+    notes = segment_volume(drawn_volume(values), FakeEngine(), SliceFiles(tmp_path)).notes
     assert [note.split(":")[0] for note in notes] == told
 
 
 def test_the_threshold_is_that_of_the_findings(tmp_path: Path) -> None:
-    segmentation = segment_volume(drawn_volume(pixels()), FakeEngine(), tmp_path, threshold=0.3)
+    segmentation = segment_volume(drawn_volume(pixels()), FakeEngine(), SliceFiles(tmp_path), threshold=0.3)
     assert segmentation.measured.findings.threshold == 0.3
     assert not segmentation.quality
 
@@ -143,7 +145,7 @@ def test_slices_are_read_side_by_side_and_stay_in_order(tmp_path: Path) -> None:
             return super().predict(batch)
 
     values = np.concatenate([pixels(), pixels()[2:]])
-    segmentation = segment_volume(drawn_volume(values), Both(), tmp_path)
+    segmentation = segment_volume(drawn_volume(values), Both(), SliceFiles(tmp_path))
     assert [row.findings.lesion_area_px for row in segmentation.measured.rows] == [0, 16, 24, 24]
 
 
@@ -163,7 +165,7 @@ def test_few_slices_are_in_memory_however_slow_the_network(tmp_path: Path) -> No
         return CtSlice(pixels()[number % 3], WINDOW_HU)
 
     volume = replace(drawn_volume(np.repeat(pixels(), 4, axis=0)), read=read)
-    segment_volume(volume, Slow(), tmp_path)
+    segment_volume(volume, Slow(), SliceFiles(tmp_path))
     assert len(decoded) == 12
     assert max(ahead) <= 4
 
@@ -175,7 +177,7 @@ def test_nothing_is_written_once_it_was_given_up(tmp_path: Path) -> None:
 
     volume = drawn_volume(np.repeat(pixels(), 4, axis=0))
     with pytest.raises(KeyboardInterrupt) as raised:
-        segment_volume(volume, FakeEngine(), tmp_path, progress=stop)
+        segment_volume(volume, FakeEngine(), SliceFiles(tmp_path), progress=stop)
     # What holds the frames, and with them what runs in them, is still there.
     assert raised.tb is not None
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("slice")]

@@ -18,6 +18,7 @@ from model.export.tables import measurements
 from model.overlay import lung_png, original_png, probability_png
 from model.segment import Segmentation, segment_slice
 from model.volume.areas import measure_areas
+from model.volume.files import SliceFiles
 from model.volume.segment import segment_volume
 from webapp.jobs.attempt import Attempt, Lost, Stopped
 from webapp.jobs.pictures import read_pictures
@@ -156,7 +157,7 @@ def _read_volume(study: VolumeStudy, order: Order, attempt: Attempt, networks: N
     segmentation = segment_volume(
         study.volume,
         networks.engine,
-        attempt.made / SLICES,
+        SliceFiles(attempt.made / SLICES),
         threshold=order.threshold,
         quality=order.quality,
         recogniser=networks.recogniser,
