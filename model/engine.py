@@ -6,9 +6,9 @@ import hashlib
 import json
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any, Protocol
 
 import numpy as np
@@ -91,22 +91,27 @@ class OpenVinoEngine:
             raise WeightsError(f"{weights} cannot be loaded by OpenVINO. {_advice(weights)}") from exc
         self.identity = identity
         self.channels = _channels(taken, given, weights)
-        self._free: SimpleQueue[Any] = SimpleQueue()
-        for _ in range(streams):
-            self._free.put(model.create_infer_request())
+        # Threads of its own, a request each, take those who ask in their order. At a lock whoever comes may pass those
+        # who wait, and a few of many clients wait several times as long as the others.
+        self._own = threading.local()
+        self._turns = ThreadPoolExecutor(streams, "engine", _give_request, (self._own, model))
 
     def predict(self, batch: FloatArray) -> FloatArray:
         """Return probabilities; see `Engine.predict`."""
         _check_batch(batch)
-        request = self._free.get()
-        try:
-            answers = np.empty((len(batch), INPUT_SIZE, INPUT_SIZE, len(self.channels)), np.float32)
-            for answer, item in zip(answers, batch, strict=True):
-                # Copied: the request's own buffer is used again by the next call.
-                answer[...] = request.infer({0: item[np.newaxis]})[0][0]
-            return answers
-        finally:
-            self._free.put(request)
+        return self._turns.submit(self._answer, batch).result()
+
+    def _answer(self, batch: FloatArray) -> FloatArray:
+        answers = np.empty((len(batch), INPUT_SIZE, INPUT_SIZE, len(self.channels)), np.float32)
+        for answer, item in zip(answers, batch, strict=True):
+            # Copied: the request's own buffer is used again by the next call.
+            answer[...] = self._own.request.infer({0: item[np.newaxis]})[0][0]
+        return answers
+
+
+def _give_request(own: threading.local, model: Any) -> None:
+    """Let the thread that calls have a request of its own. No method: the thread would keep its engine for ever."""
+    own.request = model.create_infer_request()
 
 
 class KerasEngine:

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import openvino
 import pytest
+from numpy.typing import NDArray
 
 from model.engine import SHIPPED_WEIGHTS, Engine, file_sha256, load_engine
 from model.errors import WeightsError
@@ -51,6 +55,39 @@ def test_threads_do_not_get_each_others_answers(engine: Engine, streams: int) ->
         answers = list(pool.map(lambda i: asked.predict(BATCH[i : i + 1])[0], [0, 1, 2] * 4))
     for index, answer in enumerate(answers):
         np.testing.assert_array_equal(answer, expected[index % 3])
+
+
+def test_threads_are_answered_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, told, may_begin = load_engine(), [], threading.Event()
+
+    def answer(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        may_begin.wait(30.0)
+        told.append(int(batch[0, 0, 0, 0]))
+        return batch
+
+    monkeypatch.setattr(asked, "_answer", answer)
+    batches = [np.full((1, 448, 448, 1), number, np.float32) for number in range(6)]
+    threads = [threading.Thread(target=asked.predict, args=(batch,)) for batch in batches]
+    for thread in threads:
+        thread.start()
+        # Long enough to come before the next.
+        time.sleep(0.05)
+    may_begin.set()
+    for thread in threads:
+        thread.join()
+    assert told == [0, 1, 2, 3, 4, 5]
+
+
+def test_an_engine_that_nobody_holds_leaves_no_thread() -> None:
+    before = threading.active_count()
+    asked = load_engine()
+    asked.predict(BATCH[:1])
+    del asked
+    gc.collect()
+    until = time.monotonic() + 10.0
+    while threading.active_count() > before and time.monotonic() < until:
+        time.sleep(0.01)
+    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize("shape", [(448, 448, 1), (1, 512, 512, 1), (0, 448, 448, 1), (1, 448, 448, 3)])

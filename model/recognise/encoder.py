@@ -44,6 +44,8 @@ class Encoder:
             levels = _levels(whole)
             first = openvino.Model([level.output(0) for level in levels], whole.get_parameters(), "encoder")
             first.reshape([1, SIZE, SIZE, 1])
+            summaries = [_summary(result.input_value(0)) for result in first.get_results()]
+            first = openvino.Model(summaries, first.get_parameters(), "encoder")
             settings: dict[str, Any] = {
                 "INFERENCE_PRECISION_HINT": "f32",
                 "ENABLE_CPU_PINNING": False,
@@ -69,8 +71,7 @@ class Encoder:
         network_input = preprocess(pixels, value_range=value_range, size=SIZE)[np.newaxis]
         with self._lock:
             answers = self._request.infer({0: network_input})
-            levels = [np.log1p(np.array(answers[number][0], np.float32)) for number in range(len(SIDES))]
-        return np.concatenate([_summary(level) for level in levels]).astype(np.float32)
+            return np.concatenate([answers[number].reshape(-1) for number in range(len(SIDES))])
 
 
 def _levels(network: Any) -> list[Any]:
@@ -97,9 +98,20 @@ def _levels(network: Any) -> list[Any]:
     return [found[side] for side in SIDES]
 
 
-def _summary(level: FloatArray) -> FloatArray:
-    """Return the means over the grid and the standard deviations of (C, H, W)."""
-    edges = np.linspace(0, level.shape[1], GRID + 1).round().astype(int)
-    parts = [slice(first, last) for first, last in zip(edges[:-1], edges[1:], strict=True)]
-    means = [level[:, rows, columns].mean((1, 2)) for rows in parts for columns in parts]
-    return np.concatenate([*means, level.std((1, 2))])
+def _summary(level: Any) -> Any:
+    """Return, as nodes of the same graph, the means over the grid and the standard deviations of (1, C, H, W)."""
+    from openvino import opset13
+
+    seen = opset13.log(opset13.add(level, np.float32(1.0)))
+    edges = np.linspace(0, level.get_shape()[2], GRID + 1).round().astype(np.int64)
+    spans = list(zip(edges[:-1], edges[1:], strict=True))
+    parts = [
+        opset13.slice(seen, [top, left], [bottom, right], [1, 1], [2, 3])
+        for top, bottom in spans
+        for left, right in spans
+    ]
+    axes = np.array([2, 3], np.int64)
+    mean = opset13.reduce_mean(seen, axes, keep_dims=True)
+    variance = opset13.reduce_mean(opset13.squared_difference(seen, mean), axes)
+    means = [opset13.reduce_mean(part, axes) for part in parts]
+    return opset13.concat([*means, opset13.sqrt(variance)], axis=1)
