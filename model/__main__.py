@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from model.errors import InvalidOption
+from model.inputs import is_picture
 from model.threshold import DEFAULT_THRESHOLD, parse_threshold
 
 
@@ -19,7 +20,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _segment(options: argparse.Namespace) -> int:
-    from model.batch import Options, run  # Here, so that --help does not wait for OpenCV and the engine.
+    # Here, so that --help does not wait for OpenCV and the engine; in this order, so that networks load meanwhile.
+    from model.networks import Networks
+
+    networks = Networks(options.weights, volumes=not all(map(is_picture, options.inputs)))
+    from model.batch import Options, run
 
     how = Options(
         threshold=options.threshold,
@@ -29,7 +34,7 @@ def _segment(options: argparse.Namespace) -> int:
         force=options.force,
         overlays=options.overlays,
     )
-    return run(options.inputs, out=options.out, options=how, weights=options.weights)
+    return run(options.inputs, out=options.out, options=how, networks=networks)
 
 
 def _phantom(options: argparse.Namespace) -> int:

@@ -6,23 +6,20 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from tqdm import tqdm
 
-from model.cores import usable_cores
 from model.decode.ct import CtSlice
 from model.decode.study import VolumeStudy, open_study
-from model.engine import SHIPPED_WEIGHTS, Engine, Identity
-from model.ensemble import load_ensemble
-from model.errors import GroundglassError, MissingFile, NotChestCt, WeightsError
+from model.engine import Identity
+from model.errors import GroundglassError, MissingFile, NotChestCt
 from model.export.folder import with_file_notes, write_all
 from model.export.montage import slice_overlay_png
 from model.export.pdf import made_on, today
 from model.inputs import SUFFIXES, Input, find_inputs
+from model.networks import Networks
 from model.overlay import render_pictures
-from model.recognise.judge import load_recogniser
 from model.segment import segment_slice
 from model.tables import GrowingTable
 from model.volume.files import SliceFiles
@@ -43,8 +40,8 @@ class Options:
     overlays: bool = False
 
 
-def run(inputs: Sequence[Path], *, out: Path, options: Options, weights: Sequence[Path] = ()) -> int:
-    """Segment files and folders of files, by the shipped weights unless others are named.
+def run(inputs: Sequence[Path], *, out: Path, options: Options, networks: Networks) -> int:
+    """Segment files and folders of files.
 
     Of each picture it writes NAME_overlay.png, NAME_mask.png, NAME_probability.png and a row of measurements.csv; of
     each series or volume the folder NAME with all of `model.export.folder`, overlays of its slices where they are asked
@@ -55,8 +52,10 @@ def run(inputs: Sequence[Path], *, out: Path, options: Options, weights: Sequenc
     Exit status: 0 all done, 1 some inputs failed, 2 nothing could be done.
     """
     try:
+        # Before what an earlier run has left is touched.
+        networks.wait()
         out.mkdir(parents=True, exist_ok=True)
-        failed = _Batch(weights or [SHIPPED_WEIGHTS], out, options).read_all(find_inputs(inputs))
+        failed = _Batch(networks, out, options).read_all(find_inputs(inputs))
     except (GroundglassError, OSError) as exc:
         sys.stderr.write(f"{exc}\n")
         return 2
@@ -66,19 +65,9 @@ def run(inputs: Sequence[Path], *, out: Path, options: Options, weights: Sequenc
 class _Batch:
     """What all inputs of one run share."""
 
-    def __init__(self, weights: Sequence[Path], out: Path, options: Options) -> None:
-        self._weights, self._out, self._options = weights, out, options
-        self._recogniser = load_recogniser()
+    def __init__(self, networks: Networks, out: Path, options: Options) -> None:
+        self._networks, self._out, self._options = networks, out, options
         self._slices, self._volumes = GrowingTable(out / "measurements.csv"), GrowingTable(out / "volumes.csv")
-
-    @cached_property
-    def _for_slices(self) -> Engine:
-        return load_ensemble(self._weights)
-
-    @cached_property
-    def _for_volumes(self) -> Engine:
-        # A twentieth more slices in a second than one after the other by all cores: none waits for another's thread.
-        return load_ensemble(self._weights, streams=usable_cores())
 
     def read_all(self, inputs: Sequence[Input]) -> int:
         """Read each input; return how many failed."""
@@ -86,8 +75,6 @@ class _Batch:
         for given in tqdm(inputs, unit="input", disable=None):
             try:
                 self._read(given)
-            except WeightsError:
-                raise
             except (GroundglassError, OSError) as exc:
                 failed += 1
                 tqdm.write(f"{given.origin}: {_reason(exc)}", file=sys.stderr)
@@ -107,10 +94,10 @@ class _Batch:
         how = self._options
         segmentation = segment_slice(
             ct_slice,
-            self._for_slices,
+            self._networks.for_slices(),
             threshold=how.threshold,
             quality=how.quality,
-            recogniser=self._recogniser,
+            recogniser=self._networks.recogniser(),
             force=how.force,
         )
         for kind, png in render_pictures(segmentation).items():
@@ -121,11 +108,11 @@ class _Batch:
         how = self._options
         segmentation = segment_volume(
             study.volume,
-            self._for_volumes,
+            self._networks.for_volumes(),
             SliceFiles(scratch / "slices", plain=True),
             threshold=how.threshold,
             quality=how.quality,
-            recogniser=self._recogniser,
+            recogniser=self._networks.recogniser(),
             force=how.force,
         )
         folder = self._out / given.name

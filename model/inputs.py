@@ -17,6 +17,15 @@ TABLES = ("measurements.csv", "volumes.csv")
 """What lies beside the results: no input may be called so."""
 
 
+def is_picture(path: Path) -> bool:
+    """Tell a picture from all else by its ending alone.
+
+    >>> is_picture(Path("a.PNG")), is_picture(Path("a.nii.gz"))
+    (True, False)
+    """
+    return path.name.lower().endswith(PICTURE_SUFFIXES)
+
+
 @dataclass(frozen=True)
 class Input:
     """One thing to be read: its files, where they come from, and a name for what is written of it."""
