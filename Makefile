@@ -3,7 +3,7 @@
 # make install  build .venv with everything
 # make report   measure the shipped weights, rebuild docs/report and the figures of MODEL_CARD.md; needs the scans
 # make load     64 clients for two minutes against the real server: docs/load.md (CLIENTS, SECONDS)
-# make bench    ratios against TensorFlow and others, ten minutes on a quiet machine: docs/benchmarks.md
+# make bench    ratios against TensorFlow and others, a quarter of an hour on a quiet machine: docs/benchmarks.md
 # make fuzz     mutated files for ten minutes (SECONDS, SEED): what is not answered by a sentence is kept in tests/fuzz/found
 # make check    format, lint, types; changes nothing
 # make fix      format, and mend what the linter can

@@ -21,7 +21,7 @@ from model.segment import segment as read
 SLICES = (1, 10, 100, 300, 1000)
 SIDES = (256, 512, 1024, 2048, 4096)
 
-AT_MOST_S = 75.0
+AT_MOST_S = 120.0
 """A volume is read only where the one before says that it takes no longer."""
 
 
