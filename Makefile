@@ -34,6 +34,7 @@ report: .venv/all.done
 	$(BIN)/python -m training.evaluate --no-pictures --robustness $(ROBUSTNESS) --out docs/report
 	$(BIN)/python -m training.screen --manifest $(SCANS)/ct-extra/index.csv --only patient=P001 --present infection=1 \
 		--out docs/report/slice-labels.json
+	$(BIN)/python -m training.card --card model/weights/groundglass-2.json --report docs/report
 	$(BIN)/python -m training.model_card --labels docs/report/slice-labels.json
 
 CLIENTS ?= 64

@@ -29,8 +29,12 @@ os.environ.setdefault("GROUNDGLASS_RESULTS", f"instance/results-{port}")
 
 try:
     settings = read_settings(os.environ)
-    # Each worker is a process with its own copy of the network, about 400 MB. Results lie on disk, so any worker
-    # answers for any result.
+    # Each worker is a process with its own copy of the network: 370 MB after slices of 512x512, up to a GB after what
+    # calls rest on and pictures of 4096x4096, and 100 MB for the process beside it that decodes. Results lie on disk,
+    # so any worker answers for any result. Two, whatever the cores are: one answers while the other begins anew.
+    # The network of each uses all cores. On two of them 16 clients get 12.6 slices a second, and one client 10.1; with
+    # a thread for each network (GROUNDGLASS_THREADS=1) it is 13.5 and 6.5, with one worker 12.6 and 11.6. So a single
+    # reader waits least, and a volume is read by all cores, for a fifteenth of what many clients could get.
     workers = read_workers(os.environ)
     # Used by each worker, in wsgi.py; here, what is wrong with it is told once.
     read_prefix(os.environ)
@@ -43,23 +47,25 @@ except ValueError as exc:
     sys.exit(f"{exc}")
 
 # Threads let downloads and pages through while others of the worker wait for the network (webapp.places says how many
-# may), for a volume, or for a slow client.
+# may, half of them), for a volume, or for a slow client.
 # gunicorn's own, but for the beginning and the end of a connection, which take none of them.
 worker_class = "webapp.uploads.connections.Worker"
 threads = 32
 # Before the workers are forked, which take it over.
 share_arenas()
-# A worker that shows no sign of life for so long is replaced. Slow clients are not cut off by this, but by the sockets'
-# own limit below, and uploads by webapp.uploads.patience.
+# A worker that shows no sign of life for so long is replaced. That is not the time of a request, since another thread
+# gives the signs, but of a start, which takes two seconds (docs/benchmarks.md). Slow clients are not cut off by this,
+# but by the sockets' own limit below, and uploads by webapp.uploads.patience.
 timeout = 60
 # Each connection is an open file, and each upload on its way another.
 worker_connections = min(1000, allow_open_files() // 2)
+# More than a slice at the end of a full queue takes (five seconds with 64 clients), and than STOP_WITHIN_S.
 graceful_timeout = 30
 # What libraries keep for ever ends with a worker: some 0.7 MB for 1,000 requests were measured (docs/load.md), a tenth
 # of a worker after so many. By chance a tenth more, so that workers do not end together. A volume that is being read
 # then goes to the next.
 max_requests, max_requests_jitter = 50_000, 5_000
-# Of these, how long a volume may take to be left: a slice takes about a second.
+# Of these, how long a volume may take to be left: a slice takes a tenth of a second, large files are written in two.
 STOP_WITHIN_S = 20
 # The engine is loaded in each worker after the fork: threads that it starts would not survive one.
 preload_app = False

@@ -33,7 +33,9 @@ def first_step(threshold: float) -> int:
 
 
 def to_steps(probability: FloatArray, *thresholds: float) -> NDArray[np.uint16]:
-    """Return probabilities in steps: rounded, but none goes to the other side of one of THRESHOLDS.
+    """Return probabilities in steps: rounded, but none goes to the other side of one of THRESHOLDS, or of others.
+
+    Of two thresholds less than a step apart the higher counts exactly.
 
     Parameters
     ----------

@@ -1,6 +1,7 @@
 """Fill in the card of exported weights: data, training, figures, licence.
 
 python -m training.card --card model/weights/groundglass-2.json --workdir runs/first runs/second --report docs/report
+python -m training.card --card model/weights/groundglass-2.json --report docs/report     the figures alone
 """
 
 from __future__ import annotations
@@ -39,13 +40,10 @@ def fill_card(card: Path, workdirs: Sequence[Path], report: Path, *, data: Path 
     ValueError : a run is missing, out of order or led to no other; or the report is of other weights than the card's,
         or of another manifest or split than the last run's.
     """
-    content = json.loads(card.read_text(encoding="utf-8"))
+    content, figures = _read_pair(card, report)
     runs = [describe_run(workdir) for workdir in workdirs]
     _refuse_gaps(workdirs, runs)
     config = runs[-1]["config"]
-    figures = json.loads((report / "report.json").read_text(encoding="utf-8"))
-    if figures["sha256"] not in content["sha256"].values():
-        raise ValueError(f"{report} is of weights with SHA-256 {figures['sha256']}, which {card} does not list")
     manifest = data / config["manifest"]
     if ((data / figures["manifest"]).resolve(), figures["split"]) != (manifest.resolve(), "val"):
         raise ValueError(f"{report} is of {figures['manifest']}, {figures['split']}; the run's is {manifest}, val")
@@ -56,6 +54,37 @@ def fill_card(card: Path, workdirs: Sequence[Path], report: Path, *, data: Path 
         "validation": describe_figures(figures),
     }
     card.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def fill_figures(card: Path, report: Path) -> None:
+    """Replace the figures of a card alone: those of an earlier form of the same weights, say.
+
+    card, report : as in `fill_card`.
+
+    Raises
+    ------
+    ValueError : the report is of other weights than the card's, or of another manifest or split than the card's.
+    """
+    content, figures = _read_pair(card, report)
+    told = content.get("data", {}).get("manifest", figures["manifest"])
+    if (figures["manifest"], figures["split"]) != (told, "val"):
+        raise ValueError(f"{report} is of {figures['manifest']}, {figures['split']}; the card's is {told}, val")
+    content["validation"] = describe_figures(figures)
+    card.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _read_pair(card: Path, report: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what a card and a report hold.
+
+    Raises
+    ------
+    ValueError : they are of different weights.
+    """
+    content = json.loads(card.read_text(encoding="utf-8"))
+    figures = json.loads((report / "report.json").read_text(encoding="utf-8"))
+    if figures["sha256"] not in content["sha256"].values():
+        raise ValueError(f"{report} is of weights with SHA-256 {figures['sha256']}, which {card} does not list")
+    return content, figures
 
 
 def describe_run(workdir: Path) -> dict[str, Any]:
@@ -141,12 +170,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and fill in the card."""
     parser = argparse.ArgumentParser(prog="python -m training.card", description="Fill in the card of weights.")
     parser.add_argument("--card", type=Path, required=True, help="the .json that training.export wrote")
-    parser.add_argument("--workdir", type=Path, nargs="+", required=True, help="folders of the runs, in order")
+    parser.add_argument(
+        "--workdir", type=Path, nargs="+", help="folders of the runs, in order; without, the figures alone are replaced"
+    )
     parser.add_argument("--report", type=Path, required=True, help="folder that training.evaluate wrote")
     parser.add_argument("--data", type=Path, default=DATA_FOLDER, help="folder of the scans (default: %(default)s)")
     options = parser.parse_args(arguments)
     with sentences(parser):
-        fill_card(options.card, options.workdir, options.report, data=options.data)
+        if options.workdir:
+            fill_card(options.card, options.workdir, options.report, data=options.data)
+        else:
+            fill_figures(options.card, options.report)
 
 
 if __name__ == "__main__":

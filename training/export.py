@@ -117,9 +117,17 @@ def export(weights: Path, out: Path, name: str, slices: Slices, *, temperature: 
 
 
 def export_again(out: Path, name: str, slices: Slices) -> Path:
-    """Decide anew how a network that was exported is served; raises as `export`."""
-    served = out / f"{name}.xml"
-    about = read_card(served)
+    """Decide anew how a network that was exported is served; raises as `export`.
+
+    What the card tells of the earlier forms goes: the figures of the report, and differences from the original, which
+    is not there any more.
+    """
+    about = read_card(out / f"{name}.xml")
+    about.pop("validation", None)
+    differences = about.get("largest_difference_from_float32", {})
+    about["largest_difference_from_float32"] = {
+        file: difference for file, difference in differences.items() if file.endswith(".h5")
+    }
     with tempfile.TemporaryDirectory() as folder:
         keras_file, floating = Path(folder) / f"{name}.weights.h5", Path(folder) / f"{name}.float.xml"
         shutil.copy(out / keras_file.name, keras_file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from model.steps import STEPS
 from model.volume.files import SliceFiles
 
 _SCANNER, _UNKNOWN = 1, 0
+_AT_ONCE = 1 << 20
 
 Read = Callable[[int], NDArray[Any]]
 
@@ -96,7 +98,9 @@ def _write_turned(
     """Write slices where planes of the file go through several of them, by way of a file that holds them all."""
     _, height, width = target.volume.shape
     try:
-        displayed = np.memmap(scratch, dtype, "w+", shape=(width, height, len(numbers)), order="F")
+        shape = width, height, len(numbers)
+        _make_room(scratch, int(np.prod(shape)) * dtype.itemsize)
+        displayed = np.memmap(scratch, dtype, "r+", shape=shape, order="F")
         for plane, number in enumerate(numbers):
             displayed[:, :, plane] = read(number).T
         voxels = np.asanyarray(apply_orientation(displayed, turn))
@@ -104,6 +108,20 @@ def _write_turned(
             stream.write(np.asarray(voxels[:, :, number]).tobytes(order="F"))
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def _make_room(file: Path, size: int) -> None:
+    """Make a file of so many bytes, which the disk has; raises OSError where it has not.
+
+    Writing into a mapped file for which there is no room ends the process.
+    """
+    with file.open("wb") as stream:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(stream.fileno(), 0, size)
+        else:
+            # macOS: as many zeros, written.
+            for start in range(0, size, _AT_ONCE):
+                stream.write(bytes(min(_AT_ONCE, size - start)))
 
 
 def _stretched(affine: Affine, slices: int, count: int) -> Affine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +62,7 @@ class SliceFiles:
         path = self._path(kind, number)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if self._plain:
-                np.save(path, image)
-            else:
-                path.write_bytes(_png(image))
+            path.write_bytes(_npy(image) if self._plain else _png(image))
         except OSError as exc:
             raise StorageError(f"The slices cannot be kept: {exc.strerror}. Make room, then try again.") from exc
 
@@ -102,6 +100,13 @@ class SliceFiles:
         if image is None:
             raise FileNotFoundError(self._path(kind, number))
         return np.asarray(image)
+
+
+def _npy(image: NDArray[Any]) -> memoryview:
+    # In memory: where the disk is full, NumPy does not tell the reason.
+    written = io.BytesIO()
+    np.save(written, image)
+    return written.getbuffer()
 
 
 def _png(image: NDArray[Any]) -> bytes:

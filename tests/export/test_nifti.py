@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +106,18 @@ def test_a_mask_of_a_dicom_series_lies_where_the_slices_lie(stored: str, tmp_pat
     # 14 columns of 3 mm from -70 to the left, 11 rows of 2 mm from -50 to the back, 2 slices of 4 mm from 100 upwards.
     np.testing.assert_allclose(place_in(mask), [70 - 42, 50 - 22, 108], atol=1e-4)
     np.testing.assert_allclose(mask.header.get_zooms(), (3.0, 2.0, 4.0))
+
+
+def test_a_disk_without_room_for_a_turned_volume_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def allocate(file: int, start: int, length: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", allocate)
+    read = read_nifti(write_nifti(tmp_path / "scan.nii", chest(), codes="SAR"), tmp_path)
+    segmentation = by_hand(read.volume, tmp_path / "slices", marked())
+    with pytest.raises(OSError, match="No space left"):
+        write_mask(segmentation.files, Target(read.volume, read.grid), tmp_path / "mask.nii.gz", threshold=0.5)
+    assert not list(tmp_path.glob("*.voxels"))
 
 
 def test_a_tilted_series_keeps_its_shear(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from training.card import fill_card
+from training.card import fill_card, fill_figures
 
 FIGURES = {"lesion_dice": 0.1235, "lung_dice": None}
 
@@ -67,6 +67,29 @@ def test_the_card_says_data_training_and_figures(card: Path, workdir: Path, data
     assert content["validation"]["patients"] == {"p3": {"lesion_dice": 0.1235, "lung_dice": None}}
     assert content["validation"]["temperature"] == 1.5
     assert content["licence"] == "CC BY-NC-SA 4.0"
+
+
+def test_the_figures_alone_are_replaced(card: Path, workdir: Path, data: Path) -> None:
+    fill_card(card, [workdir], write_report(data), data=data)
+    before = json.loads(card.read_text())
+    fill_figures(card, write_report(data, calibration={"temperature": 2.5}))
+    after = json.loads(card.read_text())
+    assert after["validation"]["temperature"] == 2.5
+    assert {**after, "validation": None} == {**before, "validation": None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [({"sha256": "other"}, "does not list"), ({"split": "train"}, "val"), ({"manifest": "other.csv"}, "other.csv")],
+)
+def test_figures_of_other_weights_or_data_replace_nothing(
+    card: Path, workdir: Path, data: Path, changes: dict[str, object], sentence: str
+) -> None:
+    fill_card(card, [workdir], write_report(data), data=data)
+    before = card.read_text()
+    with pytest.raises(ValueError, match=sentence):
+        fill_figures(card, write_report(data, **changes))
+    assert card.read_text() == before
 
 
 @pytest.mark.parametrize(

@@ -90,13 +90,16 @@ def test_it_decides_anew_from_what_was_exported(
     monkeypatch.setattr(export, "save_in_8_bit", lambda floating, file, rows: export._copy_form(floating, file))
     monkeypatch.setattr(export, "fastest", lambda measured: "bf16")
     before = json.loads((out / "drawn-1.json").read_text())
+    (out / "drawn-1.json").write_text(json.dumps(before | {"validation": "of the form before"}))
     export.export_again(out, "drawn-1", slices)
     after = json.loads((out / "drawn-1.json").read_text())
     assert after["precision"]["served"] == "bf16"
     assert not (out / "drawn-1.float.xml").exists()
     assert file_sha256(out / "drawn-1.bin") == before["sha256"]["drawn-1.float.bin"]
     assert set(after["sha256"]) == {file.name for file in out.iterdir()} - {"drawn-1.json"}
-    changed = {"precision", "sha256"}
+    assert set(before["largest_difference_from_float32"]) == {"drawn-1.weights.h5", "drawn-1.float.xml"}
+    assert set(after["largest_difference_from_float32"]) == {"drawn-1.weights.h5"}
+    changed = {"precision", "sha256", "largest_difference_from_float32"}
     assert {name: after[name] for name in set(after) - changed} == {
         name: before[name] for name in set(before) - changed
     }

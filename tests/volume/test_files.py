@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import cv2
@@ -84,10 +86,14 @@ def test_a_slice_that_was_not_read_yet_is_missing(files: SliceFiles) -> None:
         files.probability(4)
 
 
-def test_a_full_disk_is_said(tmp_path: Path) -> None:
-    (tmp_path / "slices").write_text("a file where the folder should be")
-    with pytest.raises(StorageError, match="The slices cannot be kept"):
-        SliceFiles(tmp_path / "slices").write(0, slice_of())
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: bool) -> None:
+    def write(self: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    with pytest.raises(StorageError, match="The slices cannot be kept: No space left"):
+        SliceFiles(tmp_path / "slices", plain=plain).write(0, slice_of())
 
 
 @pytest.mark.parametrize("threshold", [0.2, 0.25, 0.35, 0.5, 0.65])

@@ -35,7 +35,8 @@ MOST_OF_ONE = 2
 """So many of one client: the others are for everybody else."""
 
 MOST_WAITING = 16
-"""Of one client half: a picture takes milliseconds, so that sixteen who come at the same moment are all read."""
+"""Of one client half: a picture takes milliseconds, so that sixteen clients who come at the same moment are all read.
+Of sixteen who share an address some may have to come again."""
 
 WAIT_AT_MOST_S = 2.0
 
