@@ -1,6 +1,6 @@
 """How fast it is: one run on one machine, peers beside each other, cost as it grows.
 
-python -m benchmarks.bench --out docs           all parts: OUT/benchmarks.md and OUT/benchmarks.json; ten minutes
+python -m benchmarks.bench --out docs           all parts, in sixteen minutes: OUT/benchmarks.md and .json
 python -m benchmarks.bench --only network       one part, printed as JSON; several by several --only
 python -m benchmarks.bench --quick              all parts with a few rounds each, to see that they run; prints the table
 

@@ -93,11 +93,13 @@ def measure_volume(
     read = [findings is not None for findings in slices]
     known_ml = voxel_ml(volume)
     weights = shared_out(known_ml or (1.0,) * len(volume), read)
-    regions, columns = _collect(files, weights, threshold)
-    midline = find_midline(columns) if volume.sides_known else None
+    midline = find_midline(_columns(files, weights, threshold)) if volume.sides_known else None
     extents = None if volume.extents_mm is None else shared_out(volume.extents_mm, read)
     with ThreadPoolExecutor(usable_cores()) as threads:
-        sides = list(threads.map(partial(_sides, files, midline=midline, threshold=threshold), range(len(slices))))
+        told = threads.map(partial(_sides, files, midline=midline, threshold=threshold), range(len(slices)))
+        # One slice after the other, while threads tell right from left.
+        regions = _regions(files, weights, threshold)
+        sides = list(told)
     rows = tuple(
         SliceRow(
             number + 1,
@@ -120,22 +122,22 @@ def _nothing(volume: CtVolume, threshold: float) -> Findings:
     return measure(empty, None, threshold=threshold, spacing_mm=volume.spacing_mm)
 
 
-def _collect(files: SliceFiles, weights: Sequence[float], threshold: float) -> tuple[Regions, Counts]:
-    """Go through the slices: lesions in three dimensions, and the pixels of lung in each column.
-
-    What weighs nothing was not read: lesions are joined across it.
-    """
-    regions = Regions()
+def _columns(files: SliceFiles, weights: Sequence[float], threshold: float) -> Counts:
+    """Return the pixels of lung in each column, of all slices that weigh something: others were not read."""
     columns: Counts = np.zeros(files.gray(0).shape[1], np.int64)
-    for number, weight in enumerate(weights):
-        if not weight:
-            continue
-        lesion = files.lesion(number, threshold)
-        regions.add(lesion, weight=weight)
+    for number in np.flatnonzero(weights).tolist():
         lung = files.lung(number)
         if lung is not None:
-            columns += np.count_nonzero(lung | lesion, axis=0)
-    return regions, columns
+            columns += np.count_nonzero(lung | files.lesion(number, threshold), axis=0)
+    return columns
+
+
+def _regions(files: SliceFiles, weights: Sequence[float], threshold: float) -> Regions:
+    """Return the lesions in three dimensions, joined across what weighs nothing."""
+    regions = Regions()
+    for number in np.flatnonzero(weights).tolist():
+        regions.add(files.lesion(number, threshold), weight=weights[number])
+    return regions
 
 
 def _sides(files: SliceFiles, number: int, *, midline: int | None, threshold: float) -> tuple[Side | None, Side | None]:
