@@ -93,9 +93,10 @@ def measure_volume(
     read = [findings is not None for findings in slices]
     known_ml = voxel_ml(volume)
     weights = shared_out(known_ml or (1.0,) * len(volume), read)
-    midline = find_midline(_columns(files, weights, threshold)) if volume.sides_known else None
     extents = None if volume.extents_mm is None else shared_out(volume.extents_mm, read)
     with ThreadPoolExecutor(usable_cores()) as threads:
+        columns = threads.map(partial(_columns, files, threshold=threshold), np.flatnonzero(weights).tolist())
+        midline = find_midline(sum(columns, np.zeros(volume.shape[2], np.int64))) if volume.sides_known else None
         told = threads.map(partial(_sides, files, midline=midline, threshold=threshold), range(len(slices)))
         # One slice after the other, while threads tell right from left.
         regions = _regions(files, weights, threshold)
@@ -122,14 +123,11 @@ def _nothing(volume: CtVolume, threshold: float) -> Findings:
     return measure(empty, None, threshold=threshold, spacing_mm=volume.spacing_mm)
 
 
-def _columns(files: SliceFiles, weights: Sequence[float], threshold: float) -> Counts:
-    """Return the pixels of lung in each column, of all slices that weigh something: others were not read."""
-    columns: Counts = np.zeros(files.gray(0).shape[1], np.int64)
-    for number in np.flatnonzero(weights).tolist():
-        lung = files.lung(number)
-        if lung is not None:
-            columns += np.count_nonzero(lung | files.lesion(number, threshold), axis=0)
-    return columns
+def _columns(files: SliceFiles, number: int, *, threshold: float) -> Counts:
+    """Return (W,) int64: the pixels of lung in each column of a slice."""
+    lung, lesion = files.lung(number), files.lesion(number, threshold)
+    inside = np.zeros_like(lesion) if lung is None else lung | lesion
+    return np.asarray(np.count_nonzero(inside, axis=0), np.int64)
 
 
 def _regions(files: SliceFiles, weights: Sequence[float], threshold: float) -> Regions:
