@@ -61,8 +61,9 @@ timeout = 60
 worker_connections = min(1000, allow_open_files() // 2)
 # More than a slice at the end of a full queue takes (five seconds with 64 clients), and than STOP_WITHIN_S.
 graceful_timeout = 30
-# What libraries keep for ever ends with a worker: some 0.7 MB for 1,000 requests were measured (docs/load.md), a tenth
-# of a worker after so many. By chance a tenth more, so that workers do not end together. A volume that is being read
+# What libraries keep for ever ends with a worker: some 0.7 MB for 1,000 requests were measured with slices and pages,
+# a tenth of a worker after so many; with reports and explanations beside them more, for the first minutes at least
+# (docs/load.md). By chance a tenth more, so that workers do not end together. A volume that is being read
 # then goes to the next.
 max_requests, max_requests_jitter = 50_000, 5_000
 # Of these, how long a volume may take to be left: a slice takes a tenth of a second, large files are written in two.
