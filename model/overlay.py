@@ -275,6 +275,7 @@ def rendered(figure: Figure) -> NDArray[np.uint8]:
 
 def encode_png(image: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
     """Encode (H, W) or (H, W, 3) in OpenCV's order, blue first."""
+    # As OpenCV compresses by itself: as small as its first level, in a third of the time.
     _, encoded = cv2.imencode(".png", image)
     return bytes(encoded)
 

@@ -13,11 +13,14 @@ compute sixteen of them at once, however few there are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from openvino import Model, Node, Output, opset13
+
+from model.explain.gradient import repeats
 
 Kernel = NDArray[np.float32]
 
@@ -41,11 +44,7 @@ def merge_enlargements(network: Model) -> int:
     -------
     How many convolutions were replaced.
     """
-    found = [node for node in network.get_ordered_ops() if _is_plain(node) and any(map(_small, _parts(node)))]
-    for convolution in found:
-        _replace(convolution)
-    network.validate_nodes_and_infer_types()
-    return len(found)
+    return _replace_all(network, lambda convolution: any(map(_small, _parts(convolution))), _merge)
 
 
 def gather_answers(network: Model) -> int:
@@ -57,9 +56,14 @@ def gather_answers(network: Model) -> int:
     -------
     How many convolutions were replaced.
     """
-    found = [node for node in network.get_ordered_ops() if _is_plain(node) and _has_few_answers(node)]
+    return _replace_all(network, _has_few_answers, _gather)
+
+
+def _replace_all(network: Model, suits: Callable[[Node], bool], replace: Callable[[Node], None]) -> int:
+    """Replace the plain convolutions that suit; return how many."""
+    found = [node for node in network.get_ordered_ops() if _is_plain(node) and suits(node)]
     for convolution in found:
-        _gather(convolution)
+        replace(convolution)
     network.validate_nodes_and_infer_types()
     return len(found)
 
@@ -165,15 +169,8 @@ def _small(part: Output) -> Output | None:
 
 
 def _repeats_twice(enlarged: Node) -> bool:
-    told = enlarged.get_attributes()
-    nearest = ("nearest", "tf_half_pixel_for_nn", "floor")
     before, after = list(enlarged.input_value(0).get_shape()), list(enlarged.output(0).get_shape())
-    return (told["mode"], told["coordinate_transformation_mode"], told["nearest_mode"]) == nearest and after == [
-        before[0],
-        2 * before[1],
-        2 * before[2],
-        before[3],
-    ]
+    return repeats(enlarged) and after == [before[0], 2 * before[1], 2 * before[2], before[3]]
 
 
 def _turns(node: Node, order: list[int]) -> bool:
@@ -196,7 +193,7 @@ def _values(known: Output) -> NDArray[Any]:
     return values.astype(known.get_element_type().to_dtype())
 
 
-def _replace(convolution: Node) -> None:
+def _merge(convolution: Node) -> None:
     parts, kernel, answer = _parts(convolution), _values(convolution.input_value(1)), convolution
     scaling = _constant_behind(convolution, "Multiply")
     if scaling is not None:

@@ -167,15 +167,16 @@ def _tile(node: Node, port: int, upstream: Output) -> Output:
 def _interpolate(node: Node, port: int, upstream: Output) -> Output:
     """Add up the copies of each value, which lie side by side."""
     before, after = _shape(node.input_value(0)), _shape(node.output(0))
-    if not _repeats(node.get_attributes()) or any(large % small for small, large in zip(before, after, strict=True)):
+    if not repeats(node) or any(large % small for small, large in zip(before, after, strict=True)):
         raise Unexplained("This network cannot be explained: it enlarges otherwise than by repeating each value.")
     split = [part for small, large in zip(before, after, strict=True) for part in (small, large // small)]
     apart = opset13.reshape(upstream, _integers(split), special_zero=False)
     return opset13.reduce_sum(apart, _integers(range(1, len(split), 2)), keep_dims=False).output(0)
 
 
-def _repeats(told: dict[str, Any]) -> bool:
-    """Whether a size that is a multiple is reached by repeating."""
+def repeats(enlarging: Node) -> bool:
+    """Tell whether an interpolation reaches a size that is a multiple by repeating each value."""
+    told = enlarging.get_attributes()
     how = told["mode"], told["coordinate_transformation_mode"], told["nearest_mode"]
     return how == ("nearest", "tf_half_pixel_for_nn", "floor")
 

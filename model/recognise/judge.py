@@ -96,7 +96,7 @@ def load_recogniser(
     Parameters
     ----------
     threads : as `model.engine.load_engine` takes them.
-    sha256 : of the weights, where they were hashed already: they are 48 MB.
+    sha256 : of the weights, where they were hashed already: they are 25 MB.
 
     Raises
     ------

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from model.errors import StorageError
 from model.findings import Mask, lung_mask
+from model.overlay import encode_png
 from model.segment import Segmentation
 from model.steps import first_step, to_probability, to_steps
 
@@ -62,7 +63,7 @@ class SliceFiles:
         path = self._path(kind, number)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.write_bytes(_npy(image) if self._plain else _png(image))
+            path.write_bytes(_npy(image) if self._plain else encode_png(image))
         except OSError as exc:
             raise StorageError(f"The slices cannot be kept: {exc.strerror}. Make room, then try again.") from exc
 
@@ -91,7 +92,7 @@ class SliceFiles:
 
     def png(self, kind: str, number: int) -> bytes:
         """Return a slice as PNG: "gray", "lesion" or "lung"."""
-        return _png(self._load(kind, number)) if self._plain else self._path(kind, number).read_bytes()
+        return encode_png(self._load(kind, number)) if self._plain else self._path(kind, number).read_bytes()
 
     def _load(self, kind: str, number: int) -> NDArray[Any]:
         if self._plain:
@@ -107,8 +108,3 @@ def _npy(image: NDArray[Any]) -> memoryview:
     written = io.BytesIO()
     np.save(written, image)
     return written.getbuffer()
-
-
-def _png(image: NDArray[Any]) -> bytes:
-    # As OpenCV compresses by itself: as small as its first level, in a third of the time.
-    return bytes(cv2.imencode(".png", image)[1])

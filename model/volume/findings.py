@@ -95,8 +95,10 @@ def measure_volume(
     weights = shared_out(known_ml or (1.0,) * len(volume), read)
     extents = None if volume.extents_mm is None else shared_out(volume.extents_mm, read)
     with ThreadPoolExecutor(usable_cores()) as threads:
-        columns = threads.map(partial(_columns, files, threshold=threshold), np.flatnonzero(weights).tolist())
-        midline = find_midline(sum(columns, np.zeros(volume.shape[2], np.int64))) if volume.sides_known else None
+        midline = None
+        if volume.sides_known:
+            columns = threads.map(partial(_columns, files, threshold=threshold), np.flatnonzero(weights).tolist())
+            midline = find_midline(sum(columns, np.zeros(volume.shape[2], np.int64)))
         told = threads.map(partial(_sides, files, midline=midline, threshold=threshold), range(len(slices)))
         # One slice after the other, while threads tell right from left.
         regions = _regions(files, weights, threshold)

@@ -9,6 +9,11 @@ from training.card import fill_card, fill_figures
 
 FIGURES = {"lesion_dice": 0.1235, "lung_dice": None}
 
+OF_OTHERS = pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [({"sha256": "other"}, "does not list"), ({"split": "train"}, "val"), ({"manifest": "other.csv"}, "other.csv")],
+)
+
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
@@ -78,10 +83,7 @@ def test_the_figures_alone_are_replaced(card: Path, workdir: Path, data: Path) -
     assert {**after, "validation": None} == {**before, "validation": None}
 
 
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [({"sha256": "other"}, "does not list"), ({"split": "train"}, "val"), ({"manifest": "other.csv"}, "other.csv")],
-)
+@OF_OTHERS
 def test_figures_of_other_weights_or_data_replace_nothing(
     card: Path, workdir: Path, data: Path, changes: dict[str, object], sentence: str
 ) -> None:
@@ -92,10 +94,7 @@ def test_figures_of_other_weights_or_data_replace_nothing(
     assert card.read_text() == before
 
 
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [({"sha256": "other"}, "does not list"), ({"split": "train"}, "val"), ({"manifest": "other.csv"}, "other.csv")],
-)
+@OF_OTHERS
 def test_it_refuses_figures_of_other_weights_or_data(
     card: Path, workdir: Path, data: Path, changes: dict[str, object], sentence: str
 ) -> None:
