@@ -59,7 +59,8 @@ share_arenas()
 timeout = 60
 # Each connection is an open file, and each upload on its way another.
 worker_connections = min(1000, allow_open_files() // 2)
-# More than a slice at the end of a full queue takes (five seconds with 64 clients), and than STOP_WITHIN_S.
+# More than a slice at the end of a full queue takes (eight seconds with 64 clients, docs/load.md), and than
+# STOP_WITHIN_S.
 graceful_timeout = 30
 # What libraries keep for ever ends with a worker: some 0.7 MB for 1,000 requests were measured with slices and pages,
 # a tenth of a worker after so many; with reports and explanations beside them more, for the first minutes at least

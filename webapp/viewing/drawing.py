@@ -14,8 +14,8 @@ from webapp.places import CT_SLICE_PX, Room
 EXTENSION = "groundglass-drawing"
 
 MOST_PX = MAX_MEGAPIXELS * 1_000_000 + 16 * CT_SLICE_PX
-"""The largest picture, and beside it a CT slice for each thread of a process: whoever pages through a volume never
-waits for large pictures of others."""
+"""The largest picture, and beside it a CT slice for each thread that is no place for reading: whoever pages through a
+volume never waits for large pictures of others."""
 
 WAIT_S = 8.0
 """The largest picture takes two seconds, on a machine that is busy five."""
