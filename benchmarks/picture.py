@@ -16,8 +16,9 @@ from model.bounds import bound_to_lungs
 from model.decode.picture import decode_picture
 from model.engine import Engine, FloatArray, load_engine
 from model.findings import measure as measure_findings
-from model.overlay import encode_png, overlay, overlay_png
+from model.overlay import overlay, overlay_png
 from model.phantom import EXAMPLES, SIZE, draw_phantom
+from model.png import encode_png
 from model.preprocess import preprocess, restore
 from model.recognise.judge import load_recogniser
 from model.segment import segment
@@ -82,7 +83,7 @@ def steps(png: bytes, engine: Engine) -> Mapping[str, Callable[[], object]]:
         "bound": lambda: bound_to_lungs(restored),
         "measure": lambda: measure_findings(lesion, lung, threshold=DEFAULT_THRESHOLD),
         "draw": lambda: overlay(ct_slice.as_bytes(), lesion, threshold=DEFAULT_THRESHOLD),
-        "encode": lambda: encode_png(drawn[..., ::-1]),
+        "encode": lambda: encode_png(drawn),
     }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import matplotlib
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from model.blocks import pieces
 from model.findings import LUNG_THRESHOLD, Mask, lesion_mask
+from model.png import encode_png
 from model.segment import Segmentation
 from model.steps import to_steps
 from model.warning import label_rows, warned
@@ -60,7 +60,7 @@ def overlay_png(segmentation: Segmentation) -> bytes:
     gray = segmentation.ct_slice.as_bytes()
     top = label_rows(gray.shape, segmentation.recognition)
     image = overlay(gray, segmentation.lesion_probability, threshold=segmentation.findings.threshold, top=top)
-    return warned(encode_png(image[..., ::-1]), segmentation.recognition)
+    return warned(encode_png(image), segmentation.recognition)
 
 
 def mask_png(segmentation: Segmentation) -> bytes:
@@ -130,7 +130,7 @@ def overlay(
     if gray.shape != probability.shape:
         raise ValueError(f"gray {gray.shape} and probability {probability.shape} differ in shape")
     mask = lesion_mask(probability, threshold)
-    image = np.repeat(gray[..., np.newaxis], 3, axis=2)
+    image = np.asarray(cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB), np.uint8)
     if bar and min(gray.shape) >= MIN_SIDE_FOR_BAR_PX:
         _draw_bar(image, mask, threshold, style.colours, top)
     # Heat goes on last, so that neither the bar nor the outline hides a part of a lesion.
@@ -271,18 +271,3 @@ def rendered(figure: Figure) -> NDArray[np.uint8]:
     # matplotlib states no types for these two.
     canvas.draw()  # type: ignore[no-untyped-call]
     return np.array(canvas.buffer_rgba(), np.uint8)  # type: ignore[no-untyped-call]
-
-
-def encode_png(image: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
-    """Encode (H, W) or (H, W, 3) in OpenCV's order, blue first."""
-    # As OpenCV compresses by itself: as small as its first level, in a third of the time.
-    _, encoded = cv2.imencode(".png", image)
-    return bytes(encoded)
-
-
-def decode_png(data: bytes) -> NDArray[Any]:
-    """Return the image of a PNG file of our own: gray, (H, W), uint8 or uint16."""
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise ValueError(f"these {len(data)} bytes are no PNG file")
-    return np.asarray(image)

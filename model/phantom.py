@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model.png import encode_png
+
 SIZE = 512
 
 FloatImage = NDArray[np.float32]
@@ -64,8 +66,7 @@ def draw_phantom(blobs: tuple[Blob, ...] = (), *, seed: int = 7) -> NDArray[np.u
 
 def phantom_png(name: str, *, seed: int = 7) -> bytes:
     """Return the example phantom of that name in EXAMPLES as PNG, 8-bit gray; another seed, other vessels and noise."""
-    _, encoded = cv2.imencode(".png", draw_phantom(EXAMPLES[name], seed=seed))
-    return bytes(encoded)
+    return encode_png(draw_phantom(EXAMPLES[name], seed=seed))
 
 
 def _ellipse(centre: tuple[int, int], axes: tuple[int, int], *, tilt: float = 0.0) -> FloatImage:

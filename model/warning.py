@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from dataclasses import dataclass
 
 import cv2
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from model.png import HEADER_BYTES, chunk, encode_png
 from model.recognise.judge import Recognition
 
 ByteImage = NDArray[np.uint8]
@@ -27,9 +26,6 @@ SHORT_LABEL = "NOT A CHEST CT?"
 
 LEAST_SCALE = 0.29
 """Letters below this, of which capitals have six pixels, cannot be read: a picture needs 43 rows and 80 columns."""
-
-_HEADER_BYTES = 33
-"""Signature and IHDR, with which every PNG file begins."""
 
 _AMBER, _DARK = (240, 180, 41), (22, 24, 26)
 
@@ -61,9 +57,8 @@ def warned(png: bytes, recognition: Recognition | None) -> bytes:
 
 def _told(png: bytes, sentence: str) -> bytes:
     """Put a sentence into the text of a PNG file, right after its header, and leave its pixels as they are packed."""
-    content = b"iTXt" + KEYWORD.encode("ascii") + bytes(5) + sentence.encode()
-    chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
-    return png[:_HEADER_BYTES] + chunk + png[_HEADER_BYTES:]
+    text = chunk(b"iTXt", KEYWORD.encode("ascii") + bytes(5) + sentence.encode())
+    return png[:HEADER_BYTES] + text + png[HEADER_BYTES:]
 
 
 def stamped(pixels: ByteImage, recognition: Recognition | None) -> ByteImage:
@@ -99,9 +94,7 @@ def _labelled(png: bytes, recognition: Recognition) -> bytes:
     with Image.open(io.BytesIO(png)) as opened:
         if opened.mode != "RGB" or not label_rows((opened.height, opened.width), recognition):
             return png
-        buffer = io.BytesIO()
-        Image.fromarray(stamped(np.array(opened), recognition)).save(buffer, "PNG")
-    return buffer.getvalue()
+        return encode_png(stamped(np.array(opened), recognition))
 
 
 def _written(pixels: ByteImage, writing: _Writing) -> ByteImage:

@@ -16,7 +16,6 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import keras
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from model.explain.draw import draw_map
 from model.explain.seg_grad_cam import fit_to_picture, weigh
 from model.findings import Mask, lesion_mask
 from model.network import build_network, load_network
+from model.png import encode_png
 from model.preprocess import preprocess
 from training.commands import sentences
 from training.commands import threshold as read_threshold
@@ -156,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         image = read_gray(options.image)
         network = load_network(options.weights)
         found = explain_picture(network, image, threshold=options.threshold, layer=options.layer)
-        options.out.write_bytes(bytes(cv2.imencode(".png", draw_map(image, found)[..., ::-1])[1]))
+        options.out.write_bytes(encode_png(draw_map(image, found)))
         log.info("wrote %s", options.out)
 
 

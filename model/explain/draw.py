@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from model.findings import Mask
-from model.overlay import LIGHT, Style, blend, colour_table, draw_outline, encode_png, mark_sides, rendered
+from model.overlay import LIGHT, Style, blend, colour_table, draw_outline, mark_sides, rendered
+from model.png import encode_png
 
 COLOURS = "copper"
 """Of one hue, about evenly brighter, and none of the maps of the probability, for which this one must not be taken."""
@@ -48,7 +49,7 @@ def explanation_png(
         mark_sides(image)
     if legend and image.shape[1] >= LEAST_WIDTH_PX:
         image = np.vstack([image, _legend(image.shape[1])])
-    return encode_png(image[..., ::-1])
+    return encode_png(image)
 
 
 @lru_cache(maxsize=16)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from model.decode.ct import CtVolume
 from model.export.lines import sides
-from model.overlay import LIGHT, draw_scale, encode_png, mark_sides, overlay, rendered
+from model.overlay import LIGHT, draw_scale, mark_sides, overlay, rendered
+from model.png import encode_png
 from model.preprocess import square_shape
 from model.recognise.judge import Recognition
 from model.volume.files import SliceFiles
@@ -62,7 +63,7 @@ def montage_png(
     image = np.vstack([*lines, _legend(threshold, sides_known=volume.sides_known)])
     above = np.zeros((label_rows(image.shape, recognition), COLUMNS * CELL_PX, 3), np.uint8)
     image = np.vstack([above, image])
-    return warned(encode_png(image[..., ::-1]), recognition)
+    return warned(encode_png(image), recognition)
 
 
 def slice_overlay(files: SliceFiles, number: int, threshold: float) -> RgbImage:
@@ -87,7 +88,7 @@ def slice_overlay_png(
     image = overlay(gray, files.probability(number), threshold=threshold, top=top)
     if sides_known:
         mark_sides(image)
-    return warned(encode_png(image[..., ::-1]), recognition)
+    return warned(encode_png(image), recognition)
 
 
 def _cell(files: SliceFiles, row: SliceRow, threshold: float, volume: CtVolume) -> RgbImage:

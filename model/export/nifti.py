@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import nibabel
 import numpy as np
+from isal import igzip
 from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
 from numpy.typing import NDArray
 
@@ -56,8 +56,8 @@ def _write(read: Read, dtype: np.dtype[Any], target: Target, path: Path, *, slop
     """Write slices, each (H, W) as displayed, slab by slab: the volume is never in memory as a whole."""
     numbers = target.planes()
     shape, forms, turn = _on_grid(target, len(numbers))
-    # The level that nibabel itself compresses with: masks shrink to little by any.
-    with gzip.open(path, "wb", compresslevel=1) as stream:
+    # Of 0 to 3, in a quarter of the time that zlib takes for its first level; masks shrink to little by any.
+    with igzip.open(path, "wb", compresslevel=1) as stream:
         stream.write(_header(shape, dtype, forms, slope, target.warning))
         if turn[:, 0].tolist() == [0, 1, 2]:
             _write_slices(read, numbers, turn, stream)
@@ -79,7 +79,7 @@ def _on_grid(target: Target, planes: int) -> tuple[tuple[int, ...], tuple[Form, 
     return displayed, (form, form), ornt_transform(DISPLAYED, DISPLAYED)
 
 
-def _write_slices(read: Read, numbers: Sequence[int], turn: NDArray[Any], stream: gzip.GzipFile) -> None:
+def _write_slices(read: Read, numbers: Sequence[int], turn: NDArray[Any], stream: IO[bytes]) -> None:
     """Write slices as they come, where the file has them as they are displayed, but for the direction of axes."""
     columns, rows, planes = (slice(None, None, int(direction)) for direction in turn[:, 1])
     for number in numbers[planes]:
@@ -90,7 +90,7 @@ def _write_turned(
     read: Read,
     numbers: Sequence[int],
     turn: NDArray[Any],
-    stream: gzip.GzipFile,
+    stream: IO[bytes],
     dtype: np.dtype[Any],
     target: Target,
     scratch: Path,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from model.errors import StorageError
 from model.findings import Mask, lung_mask
-from model.overlay import encode_png
+from model.png import encode_png
 from model.segment import Segmentation
 from model.steps import first_step, to_probability, to_steps
 

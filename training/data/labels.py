@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
-
+from model.png import encode_png
 from training.data.dataset import COLUMNS
 from training.data.strokes import ByteImage
 from training.data.tables import write_table
@@ -38,5 +37,5 @@ def write_picture(folder: Path, name: str, picture: ByteImage) -> str:
     """
     file = folder / name
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(bytes(cv2.imencode(".png", picture)[1]))
+    file.write_bytes(encode_png(picture))
     return name

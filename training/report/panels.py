@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from model.explain.draw import draw_map
 from model.overlay import overlay
+from model.png import encode_png
 from model.preprocess import resize
 from training.data.dataset import read_sample
 from training.learning.networks import Reader
@@ -91,7 +91,7 @@ def _join(pictures: Sequence[RgbImage]) -> bytes:
     gap = np.full((SIDE_PX, GAP_PX, 3), 128, np.uint8)
     left, middle, right = (_fit(picture) for picture in pictures)
     joined = np.concatenate([left, gap, middle, gap, right], axis=1)
-    return bytes(cv2.imencode(".png", joined[..., ::-1])[1])
+    return encode_png(joined)
 
 
 def _fill(image: RgbImage, mask: NDArray[np.bool_]) -> RgbImage:

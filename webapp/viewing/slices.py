@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.findings import Mask, lesion_mask, measure
-from model.overlay import RgbImage, decode_png, encode_png, heat_map, mark_sides, overlay
+from model.overlay import RgbImage, heat_map, mark_sides, overlay
+from model.png import decode_png, encode_png
 from model.recognise.judge import Recognition
 from model.steps import to_probability
 from model.volume.files import SliceFiles
@@ -47,7 +48,7 @@ class KeptSlice:
             png = encode_png(lesion_mask(self.probability, state.threshold).astype(np.uint8) * 255)
         else:
             top = label_rows(self.gray.shape, recognition)
-            png = encode_png(self._coloured(kind, state, bar=bar, sides=sides, top=top)[..., ::-1])
+            png = encode_png(self._coloured(kind, state, bar=bar, sides=sides, top=top))
         return warned(png, recognition)
 
     def _coloured(self, kind: str, state: ViewState, *, bar: bool, sides: bool, top: int) -> RgbImage:

@@ -13,8 +13,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app import create_app
-from model.overlay import encode_png
 from model.phantom import EXAMPLES, draw_phantom, phantom_png
+from model.png import encode_png
 from tests.webapp.forms import BROWSER, token_of
 from tests.webapp.scans import nifti
 from tests.webapp.test_volumes import queue_of
@@ -40,7 +40,7 @@ def in_colour() -> bytes:
     """A phantom of which a quarter is red: no chest CT."""
     image = np.repeat(draw_phantom(EXAMPLES["many"])[..., np.newaxis], 3, axis=2)
     image[:256, :256] = (200, 20, 20)
-    return encode_png(image[..., ::-1])
+    return encode_png(image)
 
 
 def results_in(page: str) -> list[str]:

@@ -11,8 +11,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from model.overlay import encode_png
 from model.phantom import EXAMPLES, draw_phantom
+from model.png import encode_png
 from tests.export.test_pdf import picture_of, words_of
 from tests.webapp.forms import BROWSER, upload
 from webapp.viewing.report import EXTENSION, Reports
@@ -56,7 +56,7 @@ def test_it_is_a_file_to_keep_and_nothing_is_stored(client: FlaskClient, phantom
 def test_of_what_was_refused_it_carries_the_warning(client: FlaskClient, tmp_path: Path) -> None:
     image = np.repeat(draw_phantom(EXAMPLES["many"])[..., np.newaxis], 3, axis=2)
     image[:256, :256] = (200, 20, 20)
-    address = upload(client, encode_png(image[..., ::-1]))
+    address = upload(client, encode_png(image))
     words = report_of(client, f"{address}/report.pdf", tmp_path)
     assert words.count("This does not look like a chest CT: 25 % of the picture is in colour") == 1
 
@@ -72,7 +72,7 @@ def test_a_threshold_that_is_none_is_told(client: FlaskClient, phantom: bytes) -
 def test_of_what_was_refused_the_overlay_carries_it_too(client: FlaskClient, tmp_path: Path) -> None:
     image = np.repeat(draw_phantom(EXAMPLES["many"])[..., np.newaxis], 3, axis=2)
     image[:256, :256] = (200, 20, 20)
-    address = upload(client, encode_png(image[..., ::-1]))
+    address = upload(client, encode_png(image))
     page = picture_of(client.get(f"{address}/report.pdf").data, tmp_path).astype(int)
     assert np.all(np.abs(page - (240, 180, 41)) < 24, axis=-1).sum() > 500
 
