@@ -15,6 +15,8 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
+from model.decode.deadlines import DEADLINES
+
 FloatArray = NDArray[np.float32]
 
 MAX_SECONDS = 60.0
@@ -37,15 +39,12 @@ class Decoder:
         """Return a DICOM file's pixels as stored, (H, W) or (H, W, 3) float32; None where they cannot be decoded."""
         with self._lock:
             process = self._running()
-            timer = threading.Timer(MAX_SECONDS, process.kill)
-            timer.start()
             try:
-                return _ask(process, path)
+                with DEADLINES.within(MAX_SECONDS, process.kill):
+                    return _ask(process, path)
             except (OSError, ValueError):
                 self.close()
                 return None
-            finally:
-                timer.cancel()
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:

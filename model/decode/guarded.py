@@ -18,7 +18,8 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +29,7 @@ from model.decode import answers
 from model.decode.answers import MAX_MESSAGE_BYTES, Message, Take
 from model.decode.apart import MAX_SECONDS
 from model.decode.ct import CtSlice
+from model.decode.deadlines import DEADLINES
 from model.decode.kinds import SourceFile, shown
 from model.decode.repeated import Elements
 from model.decode.study import Study
@@ -295,16 +297,9 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-@contextlib.contextmanager
-def _ending(process: subprocess.Popen[bytes], *, after_s: float) -> Iterator[None]:
+def _ending(process: subprocess.Popen[bytes], *, after_s: float) -> AbstractContextManager[None]:
     """End a process where the block takes too long."""
-    timer = threading.Timer(after_s, _kill, (process,))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+    return DEADLINES.within(after_s, lambda: _kill(process))
 
 
 def _exchange(process: subprocess.Popen[bytes], question: bytes) -> Message:
