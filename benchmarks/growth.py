@@ -55,8 +55,9 @@ def by_slices(counts: tuple[int, ...], *, at_most_s: float) -> list[Figures]:
 
 
 def by_side(sides: tuple[int, ...], *, rounds: int) -> list[Figures]:
-    """Return the milliseconds of a whole request, and of all but the networks, by pixels of a picture's side."""
-    engine, recogniser = load_engine(SERVED_WEIGHTS), load_recogniser()
+    """Return the milliseconds of a whole request, and of all but the network, by pixels of a picture's side."""
+    engine = load_engine(SERVED_WEIGHTS)
+    recogniser = load_recogniser(engine)
     found = []
     for side in sides:
         png = drawn_png(side)

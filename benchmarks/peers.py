@@ -140,7 +140,8 @@ def our_request(threads: int = 0) -> Ask:
     """
     if threads:
         cv2.setNumThreads(threads)
-    engine, recogniser = load_engine(SERVED_WEIGHTS, threads=threads), load_recogniser(threads=threads)
+    engine = load_engine(SERVED_WEIGHTS, threads=threads)
+    recogniser = load_recogniser(engine, threads=threads)
     pictures = itertools.cycle([phantom_png(kind) for kind in EXAMPLES])
     return lambda: overlay_png(segment(next(pictures), engine, recogniser=recogniser))
 

@@ -1,4 +1,4 @@
-"""Everything of a request but the networks, step by step: PNG -> overlay PNG with its colour bar."""
+"""Everything of a request but the network, step by step: PNG -> overlay PNG with its colour bar."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.figures import Figures, spread
 from benchmarks.weights import SERVED_WEIGHTS
 from model.bounds import bound_to_lungs
 from model.decode.picture import decode_picture
-from model.engine import Engine, FloatArray, load_engine
+from model.engine import Engine, FloatArray, Seen, load_engine, see
 from model.findings import measure as measure_findings
 from model.overlay import overlay, overlay_png
 from model.phantom import EXAMPLES, SIZE, draw_phantom
@@ -32,7 +32,7 @@ class Remembered:
     """A network that gives the answer of another at once, so that what is timed is everything else."""
 
     engine: Engine
-    answer: FloatArray
+    answer: Seen
 
     def __post_init__(self) -> None:
         self.identity, self.channels, self.input_size = (
@@ -43,13 +43,18 @@ class Remembered:
 
     def predict(self, batch: FloatArray) -> FloatArray:
         """Return a copy of the answer, as an engine returns a new array; see `model.engine.Engine.predict`."""
-        return self.answer.copy()
+        return self.answer.probability.copy()
+
+    def see(self, batch: FloatArray) -> Seen:
+        """Return the same with the features; see `model.engine.SeeingEngine.see`."""
+        return self.answer._replace(probability=self.predict(batch))
 
 
 def remembered(engine: Engine, png: bytes) -> Remembered:
     """Return what gives at once what a network answers to a picture."""
     ct_slice = decode_picture(png)
-    return Remembered(engine, engine.predict(preprocess(ct_slice.pixels, value_range=ct_slice.value_range)[np.newaxis]))
+    network_input = preprocess(ct_slice.pixels, value_range=ct_slice.value_range)
+    return Remembered(engine, see(engine, network_input[np.newaxis]))
 
 
 def drawn_png(side: int) -> bytes:
@@ -62,15 +67,17 @@ def drawn_png(side: int) -> bytes:
 
 
 def without_network(png: bytes, engine: Engine) -> Callable[[], bytes]:
-    """Return a function that does all that is done for a picture, but ask the network, or what recognises chest CT."""
-    quick = remembered(engine, png)
-    return lambda: overlay_png(segment(png, quick))
+    """Return a function that does all that is done for a picture, but ask the network."""
+    quick, recogniser = remembered(engine, png), load_recogniser(engine)
+    return lambda: overlay_png(segment(png, quick, recogniser=recogniser))
 
 
 def steps(png: bytes, engine: Engine) -> Mapping[str, Callable[[], object]]:
     """Return the steps of the same by name, each on what the one before it gave."""
     ct_slice = decode_picture(png)
-    answer = remembered(engine, png).answer[0]
+    quick, recogniser = remembered(engine, png).answer, load_recogniser(engine)
+    answer = quick.probability[0]
+    features = None if quick.features is None else quick.features[0]
     restored = restore(answer, ct_slice.shape)
     bounded = bound_to_lungs(restored) if "lung" in engine.channels else restored
     lesion = np.ascontiguousarray(bounded[..., 0])
@@ -79,6 +86,7 @@ def steps(png: bytes, engine: Engine) -> Mapping[str, Callable[[], object]]:
     return {
         "decode": lambda: decode_picture(png),
         "preprocess": lambda: preprocess(ct_slice.pixels, value_range=ct_slice.value_range),
+        "recognise": lambda: recogniser.by_features(features),
         "restore": lambda: restore(answer, ct_slice.shape),
         "bound": lambda: bound_to_lungs(restored),
         "measure": lambda: measure_findings(lesion, lung, threshold=DEFAULT_THRESHOLD),
@@ -88,16 +96,11 @@ def steps(png: bytes, engine: Engine) -> Mapping[str, Callable[[], object]]:
 
 
 def measure(*, quick: bool) -> Figures:
-    """Return the milliseconds of the whole and of its steps, by turns, and of recognising chest CT beside it."""
+    """Return the milliseconds of the whole and of its steps, by turns."""
     png, engine = drawn_png(SIZE), load_engine(SERVED_WEIGHTS)
-    recogniser, ct_slice = load_recogniser(), decode_picture(png)
-    all_of_them = {
-        "whole": without_network(png, engine),
-        **steps(png, engine),
-        "recognise": lambda: recogniser.recognise(ct_slice),
-    }
+    all_of_them = {"whole": without_network(png, engine), **steps(png, engine)}
     ms = by_turns(all_of_them, rounds=5 if quick else 60)
-    return {"side": SIZE, "whole_ms": ms.pop("whole"), "recognise_ms": ms.pop("recognise"), "steps_ms": ms}
+    return {"side": SIZE, "whole_ms": ms.pop("whole"), "steps_ms": ms}
 
 
 def by_turns(functions: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, Figures]:

@@ -126,16 +126,12 @@ def _request(ms: Figures) -> list[str]:
 
 
 def _picture(picture: Figures) -> list[str]:
-    named = {
-        **picture["steps_ms"],
-        "**all of it, as one**": picture["whole_ms"],
-        "(recognise)": picture["recognise_ms"],
-    }
+    named = {**picture["steps_ms"], "**all of it, as one**": picture["whole_ms"]}
     return [
         "## Everything but the network",
         "",
         f"A PNG of {picture['side']}×{picture['side']} pixels to its overlay with colour bar. A remembered answer",
-        "takes the place of the network's. Chest CT is recognised by a network too, which is why it stands apart.",
+        "takes the place of the network's, what its encoder saw included, by which chest CT is recognised.",
         "",
         *table(["Step", "ms", "middle half", "times"], [[name, *spread_of(ms)] for name, ms in named.items()]),
     ]
@@ -217,7 +213,7 @@ def _throughput(throughput: Figures) -> list[str]:
         "Clients that send a slice to `POST /predict` of the server of `make serve`, wait for the overlay, and send",
         "the next, each from an address of its own, rates off. What the cores can give is the rate at which as many",
         f"processes as there are cores ({throughput['cores']}), each with an engine of one thread, do the same work in",
-        "a closed loop without a server: decode, recognise chest CT, ask the network, draw and encode the overlay.",
+        "a closed loop without a server: decode, ask the network, recognise chest CT, draw and encode the overlay.",
         f"That was {loop:.1f} a second, the median of {loops}: before, between and after the clients.",
         "",
         *table(

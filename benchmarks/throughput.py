@@ -27,7 +27,7 @@ def measure(*, quick: bool) -> Figures:
     """Return the figures of each number of clients, and slices in a second without a server.
 
     Without a server as many processes as there are cores, each with an engine of one thread, do the same work in a
-    closed loop: decode a PNG, recognise chest CT, ask the network, draw and encode the overlay. The server is stopped
+    closed loop: decode a PNG, ask the network, recognise chest CT, draw and encode the overlay. The server is stopped
     meanwhile, so that nothing of it is in the way.
     """
     cores = usable_cores()

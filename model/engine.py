@@ -7,13 +7,17 @@ import json
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.company import Company
+from model.compiled import Compiled
 from model.errors import WeightsError
 from model.preprocess import INPUT_SIZE
 
@@ -41,6 +45,17 @@ class Identity:
         return {"id": self.model_id, "sha256": self.sha256}
 
 
+@dataclass(frozen=True)
+class Sharing:
+    """How a network gives way to those of other processes: while another is asked, it takes fewer threads.
+
+    Networks that each use all cores at the same time are slower than those that each use their share.
+    """
+
+    company: Company
+    threads: int
+
+
 class Engine(Protocol):
     """A loaded network; may be called from several threads."""
 
@@ -55,17 +70,48 @@ class Engine(Protocol):
         """
 
 
+class Seen(NamedTuple):
+    """What a network tells of slices.
+
+    probability : (N, input_size, input_size, C) float32, as `Engine.predict` returns it.
+    features : (N, F) float32, what its encoder sees, see `model.recognise.features`; None where it does not tell.
+    """
+
+    probability: FloatArray
+    features: FloatArray | None
+
+
+@runtime_checkable
+class SeeingEngine(Engine, Protocol):
+    """A network that tells what its encoder sees in the same pass."""
+
+    def see(self, batch: FloatArray) -> Seen:
+        """Return probabilities and features of a batch as `Engine.predict` takes it."""
+
+
+def see(engine: Engine, batch: FloatArray) -> Seen:
+    """Ask a network for probabilities, and for features where it can tell them."""
+    return engine.see(batch) if isinstance(engine, SeeingEngine) else Seen(engine.predict(batch), None)
+
+
 class OpenVinoEngine:
     """The served form of the network, compiled for the processor at hand."""
 
     input_size = INPUT_SIZE
 
     def __init__(
-        self, weights: Path, identity: Identity, *, threads: int = 0, streams: int = 1, precision: str = "f32"
+        self,
+        weights: Path,
+        identity: Identity,
+        *,
+        threads: int = 0,
+        streams: int = 1,
+        precision: str = "f32",
+        shared: Sharing | None = None,
     ) -> None:
         """Compile a network.
 
-        threads, streams : as `load_engine` takes them.
+        threads, streams, shared : as `load_engine` takes them.
         precision : in which everything is computed that the file does not hold in whole numbers: "f32", or "bf16",
             which processors without bfloat16 take for f32.
 
@@ -73,45 +119,49 @@ class OpenVinoEngine:
         ------
         WeightsError : the file cannot be loaded, or does not fit.
         """
-        import openvino  # Takes a fifth of a second, and a user of Keras weights may not have it.
-
-        settings: dict[str, Any] = {
-            # Left to itself, OpenVINO computes in bfloat16 where it can, and processors answer differently.
-            "INFERENCE_PRECISION_HINT": precision,
-            # Pinned threads of two worker processes would share one core and leave the other idle.
-            "ENABLE_CPU_PINNING": False,
-            "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": streams,
-        }
         try:
-            model = openvino.Core().compile_model(weights, "CPU", settings)
-            taken, given = tuple(model.input(0).shape), tuple(model.output(0).shape)
+            network = Compiled(weights, threads=threads, streams=streams, precision=precision)
         except RuntimeError as exc:
             log.exception("OpenVINO cannot load %s", weights)
             raise WeightsError(f"{weights} cannot be loaded by OpenVINO. {_advice(weights)}") from exc
         self.identity = identity
-        self.channels = _channels(taken, given, weights)
-        # Threads of its own, a request each, take those who ask in their order. At a lock whoever comes may pass those
-        # who wait, and a few of many clients wait several times as long as the others.
+        self.channels = _channels(network.taken, network.given, weights)
+        self._threads, self._shared = threads, shared
+        # Threads of its own, with requests of their own, take those who ask in their order. At a lock whoever comes may
+        # pass those who wait, and a few of many clients wait several times as long as the others.
         self._own = threading.local()
-        self._turns = ThreadPoolExecutor(streams, "engine", _give_request, (self._own, model))
+        self._turns = ThreadPoolExecutor(streams, "engine", _give_requests, (self._own, network))
 
     def predict(self, batch: FloatArray) -> FloatArray:
         """Return probabilities; see `Engine.predict`."""
-        _check_batch(batch)
-        return self._turns.submit(self._answer, batch).result()
+        return self.see(batch).probability
 
-    def _answer(self, batch: FloatArray) -> FloatArray:
-        answers = np.empty((len(batch), INPUT_SIZE, INPUT_SIZE, len(self.channels)), np.float32)
-        for answer, item in zip(answers, batch, strict=True):
-            # Copied: the request's own buffer is used again by the next call.
-            answer[...] = self._own.request.infer({0: item[np.newaxis]})[0][0]
+    def see(self, batch: FloatArray) -> Seen:
+        """Return probabilities and features; see `SeeingEngine.see`."""
+        _check_batch(batch)
+        # From here, not only while it computes: of those who wait another process is to know as well.
+        with self._shared.company.asking() if self._shared else nullcontext():
+            return self._turns.submit(self._answer, batch).result()
+
+    def _answer(self, batch: FloatArray) -> Seen:
+        probability = np.empty((len(batch), INPUT_SIZE, INPUT_SIZE, len(self.channels)), np.float32)
+        features = []
+        for number, item in enumerate(batch):
+            # Copied: the request's own buffers are used again by the next call.
+            first, *others = self._ask(item[np.newaxis])
+            probability[number] = first[0]
+            features += [np.array(other[0]) for other in others]
+        return Seen(probability, np.stack(features) if features else None)
+
+    def _ask(self, item: FloatArray) -> tuple[Any, ...]:
+        threads = self._shared.threads if self._shared and self._shared.company.asked() > 1 else self._threads
+        answers: tuple[Any, ...] = self._own.request(threads).infer({0: item}).to_tuple()
         return answers
 
 
-def _give_request(own: threading.local, model: Any) -> None:
-    """Let the thread that calls have a request of its own. No method: the thread would keep its engine for ever."""
-    own.request = model.create_infer_request()
+def _give_requests(own: threading.local, network: Compiled) -> None:
+    """Let the thread that calls have requests of its own. No method: the thread would keep its engine for ever."""
+    own.request = lru_cache(maxsize=None)(network.request)
 
 
 class KerasEngine:
@@ -138,7 +188,9 @@ class KerasEngine:
             return np.asarray(self._network.predict_on_batch(batch), dtype=np.float32)
 
 
-def load_engine(weights: Path = SHIPPED_WEIGHTS, *, threads: int = 0, streams: int = 1) -> Engine:
+def load_engine(
+    weights: Path = SHIPPED_WEIGHTS, *, threads: int = 0, streams: int = 1, shared: Sharing | None = None
+) -> Engine:
     """Load a network.
 
     Parameters
@@ -148,6 +200,7 @@ def load_engine(weights: Path = SHIPPED_WEIGHTS, *, threads: int = 0, streams: i
     threads : processor threads for OpenVINO; 0 = one for each core.
     streams : slices that OpenVINO reads side by side, each with its share of the threads, where several threads ask:
         more slices in a second, each of which takes longer.
+    shared : for OpenVINO, with one stream: how it gives way to other processes; None where it does not.
 
     Raises
     ------
@@ -161,9 +214,8 @@ def load_engine(weights: Path = SHIPPED_WEIGHTS, *, threads: int = 0, streams: i
     log.info("loading %s (%s)", identity.model_id, identity.sha256[:12])
     if weights.suffix == ".xml":
         served = read_card(weights).get("precision", {}).get("served")
-        return OpenVinoEngine(
-            weights, identity, threads=threads, streams=streams, precision="bf16" if served == "bf16" else "f32"
-        )
+        precision = "bf16" if served == "bf16" else "f32"
+        return OpenVinoEngine(weights, identity, threads=threads, streams=streams, precision=precision, shared=shared)
     return KerasEngine(weights, identity)
 
 

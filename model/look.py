@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.bounds import bound_to_lungs
-from model.engine import Engine
+from model.engine import Engine, see
 from model.preprocess import Gray, preprocess, restore
 
 FloatArray = NDArray[np.float32]
@@ -23,36 +23,46 @@ SMALLEST_BOX = 0.25
 """Of the slice's longer side: a smaller lung box is a sliver at the apex or base, and a closer look tells nothing."""
 
 
+class Look(NamedTuple):
+    """What one look found.
+
+    probability : (H, W, C) float32 in 0.0 ... 1.0, C as in `engine.channels`; see `model.bounds`.
+    features : (F,) float32, what the network's encoder saw; None where it does not tell.
+    """
+
+    probability: FloatArray
+    features: FloatArray | None
+
+
 class CloseLook(NamedTuple):
     """What several looks found together, and the first two apart.
 
     probability : (H, W, C) float32, their mean. plain, mirrored : (H, W, C) float32, by the slice and by its mirror
-    image; how much they differ tells how sure the network is.
+    image; how much they differ tells how sure the network is. features : of the slice, as in `Look`.
     """
 
     probability: FloatArray
     plain: FloatArray
     mirrored: FloatArray
+    features: FloatArray | None
 
 
-def look(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> FloatArray:
+def look(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> Look:
     """Ask the network once.
 
     Parameters
     ----------
     pixels, value_range : as `model.preprocess.preprocess` takes them.
-
-    Returns
-    -------
-    (H, W, C) float32 probabilities in 0.0 ... 1.0, C as in `engine.channels`; see `model.bounds`.
     """
-    return _bounded(_look_once(pixels, value_range, engine), engine)
+    found = _look_once(pixels, value_range, engine)
+    return Look(_bounded(found.probability, engine), found.features)
 
 
-def _look_once(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> FloatArray:
+def _look_once(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> Look:
     network_input = preprocess(pixels, value_range=value_range, size=engine.input_size)
-    answer = engine.predict(network_input[np.newaxis])[0]
-    return restore(answer, (pixels.shape[0], pixels.shape[1]))
+    seen = see(engine, network_input[np.newaxis])
+    probability = restore(seen.probability[0], (pixels.shape[0], pixels.shape[1]))
+    return Look(probability, None if seen.features is None else seen.features[0])
 
 
 def look_closely(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> CloseLook:
@@ -61,23 +71,26 @@ def look_closely(pixels: Gray, value_range: tuple[float, float], engine: Engine)
     Inside the lung box the probability is the mean of all four, outside of it of the first two. Parameters and arrays
     as in `look`; it takes four times as long.
     """
-    plain, mirrored = _look_twice(pixels, value_range, engine)
+    plain, mirrored, features = _look_twice(pixels, value_range, engine)
     whole = (plain + mirrored) / np.float32(2.0)
     box = lung_box(whole[..., 1]) if "lung" in engine.channels else None
     if box is not None:
-        part = sum(_look_twice(pixels[box], value_range, engine)) / np.float32(2.0)
-        whole[box] = (whole[box] + part) / 2.0
-    return CloseLook(_bounded(whole, engine), _bounded(plain, engine), _bounded(mirrored, engine))
+        one, other, _ = _look_twice(pixels[box], value_range, engine)
+        whole[box] = (whole[box] + (one + other) / np.float32(2.0)) / 2.0
+    return CloseLook(_bounded(whole, engine), _bounded(plain, engine), _bounded(mirrored, engine), features)
 
 
 def _bounded(probability: FloatArray, engine: Engine) -> FloatArray:
     return bound_to_lungs(probability) if "lung" in engine.channels else probability
 
 
-def _look_twice(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> tuple[FloatArray, FloatArray]:
-    """Return the answers about a slice and about its mirror image, the second turned back."""
-    mirrored = _look_once(pixels[:, ::-1], value_range, engine)
-    return _look_once(pixels, value_range, engine), mirrored[:, ::-1]
+def _look_twice(
+    pixels: Gray, value_range: tuple[float, float], engine: Engine
+) -> tuple[FloatArray, FloatArray, FloatArray | None]:
+    """Return the answers about a slice and about its mirror image, the second turned back, and the slice's features."""
+    mirrored = _look_once(pixels[:, ::-1], value_range, engine).probability
+    plain = _look_once(pixels, value_range, engine)
+    return plain.probability, mirrored[:, ::-1], plain.features
 
 
 def lung_box(lung: FloatArray, *, threshold: float = 0.5) -> tuple[slice, slice] | None:

@@ -28,8 +28,8 @@ class Networks:
         self._weights = list(weights) or [SHIPPED_WEIGHTS]
         self._thread = ThreadPoolExecutor(1, "networks")
         self._engines: dict[int, Future[Engine]] = {}
-        self._recogniser = self._thread.submit(load_recogniser)
         self._first = self._begin(usable_cores() if volumes else 1)
+        self._recogniser = self._thread.submit(lambda: load_recogniser(self._first.result()))
 
     def wait(self) -> None:
         """Wait for those that were begun.
@@ -38,8 +38,8 @@ class Networks:
         ------
         WeightsError : one cannot be loaded.
         """
-        self._recogniser.result()
         self._first.result()
+        self._recogniser.result()
 
     def recogniser(self) -> Recogniser:
         """Return what recognises chest CT."""

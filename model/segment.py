@@ -13,7 +13,7 @@ from model.decode.picture import decode_picture
 from model.engine import Engine, Identity
 from model.errors import NotChestCt
 from model.findings import Findings, Mask, lesion_mask, measure
-from model.look import look, look_closely
+from model.look import Look, look, look_closely
 from model.preprocess import Gray, resize, square_shape
 from model.recognise.judge import Recogniser, Recognition
 from model.threshold import DEFAULT_THRESHOLD
@@ -91,11 +91,14 @@ def segment_slice(
     force: bool = False,
 ) -> Segmentation:
     """Find the lesions of a slice; parameters and errors as in `segment`."""
-    recognition = recogniser.recognise(ct_slice) if recogniser else None
+    recognition = recogniser.before_reading(ct_slice, engine) if recogniser else None
     refuse(recognition, force=force)
-    probabilities, flips = _ask(ct_slice, engine, threshold=threshold, quality=quality)
-    lesion = np.ascontiguousarray(probabilities[..., 0])
-    lung = np.ascontiguousarray(probabilities[..., 1]) if "lung" in engine.channels else None
+    found, flips = _ask(ct_slice, engine, threshold=threshold, quality=quality)
+    if recogniser and recognition is None:
+        recognition = recogniser.by_features(found.features)
+        refuse(recognition, force=force)
+    lesion = np.ascontiguousarray(found.probability[..., 0])
+    lung = np.ascontiguousarray(found.probability[..., 1]) if "lung" in engine.channels else None
     findings = measure(
         lesion,
         lung,
@@ -112,14 +115,15 @@ def refuse(recognition: Recognition | None, *, force: bool) -> None:
         raise NotChestCt(recognition.sentence)
 
 
-def _ask(ct_slice: CtSlice, engine: Engine, *, threshold: float, quality: bool) -> tuple[FloatArray, Agreement | None]:
-    """Ask the network; return (H, W, C) float32, and how far the looks at slice and mirror image agree."""
+def _ask(ct_slice: CtSlice, engine: Engine, *, threshold: float, quality: bool) -> tuple[Look, Agreement | None]:
+    """Ask the network; return what it found, and how far the looks at slice and mirror image agree."""
     pixels = _in_proportion(ct_slice)
     if not quality:
-        return _restored(look(pixels, ct_slice.value_range, engine), ct_slice.shape), None
+        once = look(pixels, ct_slice.value_range, engine)
+        return Look(_restored(once.probability, ct_slice.shape), once.features), None
     looks = look_closely(pixels, ct_slice.value_range, engine)
     flips = agreement(looks.plain[..., 0], looks.mirrored[..., 0], threshold)
-    return _restored(looks.probability, ct_slice.shape), flips
+    return Look(_restored(looks.probability, ct_slice.shape), looks.features), flips
 
 
 def _in_proportion(ct_slice: CtSlice) -> Gray:

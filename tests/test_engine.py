@@ -14,7 +14,7 @@ import openvino
 import pytest
 from numpy.typing import NDArray
 
-from model.engine import SHIPPED_WEIGHTS, Engine, file_sha256, load_engine
+from model.engine import SHIPPED_WEIGHTS, Engine, Seen, file_sha256, load_engine
 from model.errors import WeightsError
 from model.phantom import EXAMPLES, draw_phantom
 from model.preprocess import preprocess
@@ -60,10 +60,10 @@ def test_threads_do_not_get_each_others_answers(engine: Engine, streams: int) ->
 def test_threads_are_answered_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     asked, told, may_begin = load_engine(), [], threading.Event()
 
-    def answer(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    def answer(batch: NDArray[np.float32]) -> Seen:
         may_begin.wait(30.0)
         told.append(int(batch[0, 0, 0, 0]))
-        return batch
+        return Seen(batch, None)
 
     monkeypatch.setattr(asked, "_answer", answer)
     batches = [np.full((1, 448, 448, 1), number, np.float32) for number in range(6)]

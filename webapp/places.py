@@ -16,7 +16,7 @@ from webapp.doors.access import who_asks
 EXTENSION = "groundglass-places"
 
 MOST = 16
-"""CT slices. One takes some 75 ms of two cores: with two processes the last of them waits two and a half seconds. Half
+"""CT slices. One takes some 60 ms of two cores: with two processes the last of them waits two seconds. Half
 of the threads of a process stay free for pages, pictures and whoever is turned away."""
 
 CT_SLICE_PX = 512 * 512

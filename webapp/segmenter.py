@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,11 +11,13 @@ from pathlib import Path
 
 from flask import current_app
 
-from model.engine import SHIPPED_WEIGHTS, Engine, load_engine
+from model.cores import usable_cores
+from model.engine import Engine, Sharing, load_engine
 from model.errors import WeightsError
 from model.recognise.judge import Recogniser, load_recogniser
+from webapp.company import WORKERS
 from webapp.monitoring.metrics import TimedEngine
-from webapp.settings import Settings
+from webapp.settings import Settings, read_workers
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +35,10 @@ class Networks:
 @lru_cache(maxsize=1)
 def _load(weights: Path, threads: int) -> Networks:
     """Load the networks; kept for the next app of this process, whose own copy would take 300 MB more."""
-    engine = TimedEngine(load_engine(weights, threads=threads))
-    hashed = engine.identity.sha256 if weights == SHIPPED_WEIGHTS else ""
-    return Networks(engine, load_recogniser(threads=threads, sha256=hashed))
+    # Alone a slice is read by all cores; while other workers are asked, too, by this one's part of them.
+    share = threads or max(1, usable_cores() // read_workers(os.environ))
+    engine = TimedEngine(load_engine(weights, threads=threads, shared=Sharing(WORKERS, share)))
+    return Networks(engine, load_recogniser(engine, threads=threads))
 
 
 class Segmenter:

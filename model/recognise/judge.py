@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 from model.decode.ct import CtSlice
-from model.engine import SHIPPED_WEIGHTS, file_sha256
+from model.engine import SHIPPED_WEIGHTS, Engine, FloatArray, Identity, SeeingEngine, load_engine
 from model.errors import WeightsError
-from model.recognise.encoder import Encoder
+from model.preprocess import preprocess
 from model.recognise.head import Head, load_head
 
 SHIPPED_HEAD = SHIPPED_WEIGHTS.with_name(f"{SHIPPED_WEIGHTS.stem}.kinds.npz")
@@ -51,16 +53,57 @@ class Recognition:
 
 
 class Recogniser:
-    """An encoder and the head that was fitted on its features."""
+    """A head, and the network on whose features it was fitted.
 
-    def __init__(self, encoder: Encoder, head: Head) -> None:
-        self._encoder, self._head = encoder, head
+    Whatever reads slices by that same network hands over what it saw in passing; for readers by other networks the
+    slice is looked at here.
+    """
+
+    def __init__(self, head: Head, engine: SeeingEngine) -> None:
+        self._head, self._engine = head, engine
+
+    def before_reading(self, ct_slice: CtSlice, reader: Engine) -> Recognition | None:
+        """Tell what a slice shows as far as its reader will not; None where the reader's features will tell.
+
+        reader : the network that is about to read it.
+        """
+        will_tell = isinstance(reader, SeeingEngine) and reader.identity == self._engine.identity
+        if will_tell and ct_slice.colour_share < COLOURED_FROM:
+            return None
+        return self.recognise(ct_slice)
+
+    def by_features(self, features: FloatArray | None) -> Recognition:
+        """Tell what a slice shows, by what the network saw of it: (F,) float32.
+
+        Raises
+        ------
+        WeightsError : the network did not tell.
+        """
+        return judge(self._head.probabilities(_told(features, self._engine.identity)))
 
     def recognise(self, ct_slice: CtSlice) -> Recognition:
-        """Tell what a slice shows."""
+        """Tell what a slice shows, by a look of its own."""
         if ct_slice.colour_share >= COLOURED_FROM:
             return coloured(ct_slice.colour_share)
-        return judge(self._head.probabilities(self._encoder.features(ct_slice.pixels, ct_slice.value_range)))
+        return self.by_features(features_of(ct_slice, self._engine))
+
+
+def features_of(ct_slice: CtSlice, engine: SeeingEngine) -> FloatArray:
+    """Return what a network sees of a slice, (F,) float32.
+
+    Raises
+    ------
+    WeightsError : it does not tell.
+    """
+    seen = engine.see(preprocess(ct_slice.pixels, value_range=ct_slice.value_range)[np.newaxis])
+    features: FloatArray = _told(seen.features, engine.identity)[0]
+    return features
+
+
+def _told(features: FloatArray | None, identity: Identity) -> FloatArray:
+    if features is None:
+        raise WeightsError(f"{identity.model_id} has no levels by which chest CT is recognised.")
+    return features
 
 
 def coloured(share: float) -> Recognition:
@@ -88,21 +131,24 @@ def judge(probabilities: dict[str, float]) -> Recognition:
     return Recognition(kind, refused, f"This does not look like a chest CT; it looks more like {what}.")
 
 
-def load_recogniser(
-    head: Path = SHIPPED_HEAD, weights: Path = SHIPPED_WEIGHTS, *, threads: int = 0, sha256: str = ""
-) -> Recogniser:
-    """Load the encoder of a network and its head.
+def load_recogniser(engine: Engine | None = None, *, head: Path = SHIPPED_HEAD, threads: int = 0) -> Recogniser:
+    """Load a head, and the network that it was fitted on.
 
     Parameters
     ----------
+    engine : one that is loaded already, and is taken where it is the shipped network.
     threads : as `model.engine.load_engine` takes them.
-    sha256 : of the weights, where they were hashed already: they are 25 MB.
 
     Raises
     ------
     WeightsError : a file is missing or damaged, or the head was fitted on the features of another network.
     """
     loaded = load_head(head)
-    if loaded.encoder_sha256 != (sha256 or file_sha256(weights.with_suffix(".bin"))):
-        raise WeightsError(f"{head} was fitted on another network than {weights}. Fit it again: training.recognise")
-    return Recogniser(Encoder(weights, threads=threads), loaded)
+    if isinstance(engine, SeeingEngine) and engine.identity.sha256 == loaded.encoder_sha256:
+        return Recogniser(loaded, engine)
+    shipped = load_engine(SHIPPED_WEIGHTS, threads=threads)
+    if not isinstance(shipped, SeeingEngine) or shipped.identity.sha256 != loaded.encoder_sha256:
+        raise WeightsError(
+            f"{head} was fitted on another network than {SHIPPED_WEIGHTS}. Fit it again: training.recognise"
+        )
+    return Recogniser(loaded, shipped)

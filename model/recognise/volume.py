@@ -1,13 +1,11 @@
-"""Volume -> what it shows, by a few of its slices."""
+"""Several slices of a volume, and what each shows -> what the volume shows."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 
-from model.decode.ct import CtVolume
-from model.errors import DamagedImage
-from model.recognise.judge import Recogniser, Recognition
+from model.recognise.judge import Recognition
 
 LOOKED_AT = 9
 """Slices that are looked at, evenly from the feet to the head."""
@@ -15,16 +13,6 @@ LOOKED_AT = 9
 LEAST_CHEST = 1.0 / 3.0
 """Share of them that must look like a chest: a scan from the neck to the pelvis has no more, one of the abdomen shows
 the chest in its highest slices only."""
-
-
-def recognise_volume(volume: CtVolume, recogniser: Recogniser) -> Recognition:
-    """Tell what a volume shows.
-
-    Raises
-    ------
-    InputError : a slice cannot be read, other than for damage.
-    """
-    return vote([answer for number in spread(len(volume)) for answer in _look(volume, number, recogniser)])
 
 
 def spread(count: int) -> list[int]:
@@ -36,14 +24,6 @@ def spread(count: int) -> list[int]:
     looked_at = min(count, LOOKED_AT)
     # In the middle of equal parts: the ends of a scan show the abdomen and the neck.
     return [int((part + 0.5) * count / looked_at) for part in range(looked_at)]
-
-
-def _look(volume: CtVolume, number: int, recogniser: Recogniser) -> list[Recognition]:
-    """Return what one slice shows; nothing where it is damaged, which is told when it is read."""
-    try:
-        return [recogniser.recognise(volume.read(number))]
-    except DamagedImage:
-        return []
 
 
 def vote(answers: Sequence[Recognition]) -> Recognition:

@@ -39,7 +39,6 @@ def parts() -> dict[str, Any]:
         "picture": {
             "side": 512,
             "whole_ms": times(16.0),
-            "recognise_ms": times(12.0),
             "steps_ms": {"decode": times(2.0), "encode": times(8.0)},
         },
         "volume": {

@@ -47,7 +47,16 @@ def test_a_part_in_its_process(tmp_path: Path) -> None:
     expected: dict[str, Any] = made.parts()["picture"]
     assert set(told) == set(expected)
     assert set(told["whole_ms"]) == set(expected["whole_ms"])
-    assert list(told["steps_ms"]) == ["decode", "preprocess", "restore", "bound", "measure", "draw", "encode"]
+    assert list(told["steps_ms"]) == [
+        "decode",
+        "preprocess",
+        "recognise",
+        "restore",
+        "bound",
+        "measure",
+        "draw",
+        "encode",
+    ]
 
 
 def test_a_part_that_fails_says_why(tmp_path: Path) -> None:

@@ -6,28 +6,47 @@ import numpy as np
 import pytest
 
 from model.decode.ct import CtSlice
+from model.engine import SeeingEngine, load_engine
 from model.errors import WeightsError
 from model.phantom import EXAMPLES, draw_phantom
-from model.recognise.encoder import GRID, Encoder
+from model.recognise.features import CELLS, GRID, features
 from model.recognise.head import Head, load_head
-from model.recognise.judge import CHEST, SHIPPED_HEAD, SIDEWAYS, SOFT, UPSIDE_DOWN, Recogniser, judge, load_recogniser
+from model.recognise.judge import (
+    CHEST,
+    COLOURED,
+    SHIPPED_HEAD,
+    SIDEWAYS,
+    SOFT,
+    UPSIDE_DOWN,
+    Recogniser,
+    features_of,
+    judge,
+    load_recogniser,
+)
+from tests.training.stub import FakeEngine
 
 FEATURES = (64 + 128 + 256) * (GRID**2 + 1)
 
 
 @pytest.fixture(scope="module")
-def recogniser() -> Recogniser:
-    return load_recogniser()
+def engine() -> SeeingEngine:
+    loaded = load_engine()
+    assert isinstance(loaded, SeeingEngine)
+    return loaded
 
 
 @pytest.fixture(scope="module")
-def encoder() -> Encoder:
-    return Encoder()
+def recogniser(engine: SeeingEngine) -> Recogniser:
+    return load_recogniser(engine)
 
 
-def test_features_tell_up_from_down_and_left_from_right(encoder: Encoder) -> None:
+def seen(image: np.ndarray, engine: SeeingEngine, value_range: tuple[float, float] = (0.0, 255.0)) -> np.ndarray:
+    return features_of(CtSlice(image, value_range), engine)
+
+
+def test_features_tell_up_from_down_and_left_from_right(engine: SeeingEngine) -> None:
     image = draw_phantom(EXAMPLES["one"])
-    features = [encoder.features(np.ascontiguousarray(turn)) for turn in (image, image[::-1], image[:, ::-1])]
+    features = [seen(np.ascontiguousarray(turn), engine) for turn in (image, image[::-1], image[:, ::-1])]
     assert features[0].shape == (FEATURES,)
     assert features[0].dtype == np.float32
     assert np.isfinite(features[0]).all()
@@ -35,10 +54,69 @@ def test_features_tell_up_from_down_and_left_from_right(encoder: Encoder) -> Non
         assert np.abs(other - features[0]).max() > 0.01
 
 
-def test_features_come_from_gray_values_and_hounsfield_units_alike(encoder: Encoder) -> None:
+def test_features_come_from_gray_values_and_hounsfield_units_alike(engine: SeeingEngine) -> None:
     image = draw_phantom(EXAMPLES["many"])
     hounsfield = (image / 255.0 * 1500.0 - 1250.0).astype(np.float32)
-    np.testing.assert_allclose(encoder.features(hounsfield, (-1250.0, 250.0)), encoder.features(image), atol=1e-3)
+    np.testing.assert_allclose(seen(hounsfield, engine, (-1250.0, 250.0)), seen(image, engine), atol=1e-3)
+
+
+def test_features_are_those_of_the_levels_computed_by_hand() -> None:
+    """A graph of three levels that are their input, made smaller: what comes out is counted by numpy."""
+    import openvino
+    from openvino import opset13
+
+    given = opset13.parameter([1, 448, 448, 1], np.float32)
+    planes = opset13.transpose(given, np.array([0, 3, 1, 2], np.int64))
+    level, levels = planes, []
+    for factor in (4, 2, 2):
+        level = opset13.relu(opset13.avg_pool(level, [factor] * 2, [0, 0], [0, 0], [factor] * 2, True))
+        levels.append(level)
+    network = openvino.Model([level.output(0)], [given], "levels")
+    found = features(network)
+    assert found is not None
+    compiled = openvino.compile_model(
+        openvino.Model([found], [given], "features"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    image = np.random.default_rng(3).uniform(0.0, 9.0, (448, 448)).astype(np.float32)
+    (answer,) = compiled(image[np.newaxis, ..., np.newaxis]).to_tuple()
+    # All levels have the same means, that of the cells of 32 by 32 pixels.
+    cells = np.log1p(image.reshape(CELLS, 32, CELLS, 32).mean(axis=(1, 3)))
+    bounds = [(0, 5), (5, 9), (9, 14)]
+    means = [cells[top:bottom, left:right].mean() for top, bottom in bounds for left, right in bounds]
+    np.testing.assert_allclose(answer[0], [*means, cells.std()] * 3, rtol=1e-4)
+
+
+def test_a_graph_without_the_levels_has_no_features() -> None:
+    import openvino
+    from openvino import opset13
+
+    given = opset13.parameter([1, 448, 448, 1], np.float32)
+    assert features(openvino.Model([opset13.relu(given).output(0)], [given], "none")) is None
+
+
+def test_what_reads_by_the_same_network_is_judged_by_what_that_saw(
+    recogniser: Recogniser, engine: SeeingEngine
+) -> None:
+    ct_slice = CtSlice(draw_phantom(EXAMPLES["one"]), (0.0, 255.0))
+    assert recogniser.before_reading(ct_slice, engine) is None
+    assert recogniser.by_features(features_of(ct_slice, engine)) == recogniser.recognise(ct_slice)
+
+
+def test_colours_are_judged_before_anything_is_read(recogniser: Recogniser, engine: SeeingEngine) -> None:
+    coloured = recogniser.before_reading(CtSlice(np.zeros((64, 64), np.uint8), (0.0, 255.0), colour_share=0.9), engine)
+    assert coloured is not None
+    assert (coloured.kind, coloured.refused) == (COLOURED, True)
+
+
+def test_for_another_network_the_recogniser_looks_for_itself(recogniser: Recogniser) -> None:
+    ct_slice = CtSlice(np.zeros((64, 64), np.uint8), (0.0, 255.0))
+    assert recogniser.before_reading(ct_slice, FakeEngine()) == recogniser.recognise(ct_slice)
+    assert load_recogniser(FakeEngine()).recognise(ct_slice).refused
+
+
+def test_a_network_that_tells_no_features_cannot_be_judged_by_them(recogniser: Recogniser) -> None:
+    with pytest.raises(WeightsError, match="groundglass-2 has no levels"):
+        recogniser.by_features(None)
 
 
 def test_what_is_likely_decides() -> None:
@@ -92,7 +170,7 @@ def test_a_head_comes_back_as_it_was_saved(tmp_path: Path) -> None:
 def test_a_head_of_another_network_is_refused(tmp_path: Path) -> None:
     Head(("a",), np.zeros((1, FEATURES), np.float32), np.zeros(1, np.float32), "abc").save(tmp_path / "head.npz")
     with pytest.raises(WeightsError, match="fitted on another network"):
-        load_recogniser(tmp_path / "head.npz")
+        load_recogniser(head=tmp_path / "head.npz")
 
 
 def test_a_damaged_head_is_told(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from model.decode.ct import CtSlice
-from model.recognise.encoder import Encoder
 from model.recognise.judge import CHEST, SHIPPED_HEAD, SIDEWAYS, SOFT, UPSIDE_DOWN, load_recogniser
 from training.data.dataset import DATA_FOLDER, MANIFEST, read_gray, read_manifest
 from training.recognise import (
@@ -103,7 +102,6 @@ def test_the_shipped_head_refuses_what_it_must_and_reads_chest_ct() -> None:
 def test_the_shipped_head_fits_the_shipped_encoder() -> None:
     assert SHIPPED_HEAD.stat().st_size < 1_000_000
     assert load_recogniser()
-    assert Encoder()
 
 
 @pytest.mark.skipif(not SLICES.is_file(), reason=f"the slices are not at {SLICES}")

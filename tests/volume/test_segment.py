@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from model.decode.ct import CtSlice, CtVolume
-from model.errors import DamagedImage
+from model.engine import Engine
+from model.errors import DamagedImage, NotChestCt
 from model.preprocess import WINDOW_HU
+from model.recognise.judge import CHEST, Recogniser, Recognition
+from model.recognise.volume import LOOKED_AT
 from model.volume import segment
 from model.volume.files import SliceFiles
 from model.volume.segment import segment_volume
@@ -181,3 +184,67 @@ def test_nothing_is_written_once_it_was_given_up(tmp_path: Path) -> None:
     # What holds the frames, and with them what runs in them, is still there.
     assert raised.tb is not None
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("slice")]
+
+
+GOOD, HEAD = Recognition(CHEST, False, ""), Recognition("head CT", True, "It is a head.")
+
+
+class Told(Recogniser):
+    """Says of a slice what its first gray value stands for, and keeps which were asked about."""
+
+    def __init__(self, *answers: Recognition) -> None:
+        self.answers, self.asked = answers, list[int]()
+
+    def before_reading(self, ct_slice: CtSlice, reader: Engine) -> Recognition:
+        self.asked.append(int(ct_slice.pixels[0, 0]))
+        return self.answers[self.asked[-1] % len(self.answers)]
+
+
+def numbered(count: int, read: list[int]) -> CtVolume:
+    """Slices whose gray value is their number, which is told when they are read."""
+
+    def ct_slice(number: int) -> CtSlice:
+        read.append(number)
+        return CtSlice(np.full((32, 32), number, np.uint8), (0.0, 255.0), notes=(f"note {number}",))
+
+    return replace(drawn_volume(np.zeros((count, 32, 32), np.float32)), read=ct_slice)
+
+
+def test_the_slices_it_is_recognised_by_come_first_and_are_read_once(tmp_path: Path) -> None:
+    read: list[int] = []
+    told = Told(GOOD)
+    files = SliceFiles(tmp_path)
+    segmentation = segment_volume(numbered(100, read), FakeEngine(), files, recogniser=told)
+    assert read[:LOOKED_AT] == sorted(told.asked) == [5, 16, 27, 38, 50, 61, 72, 83, 94]
+    assert sorted(read) == list(range(100))
+    assert segmentation.recognition == GOOD
+    # Whatever order they were read in, all is told in that of the volume.
+    assert [row.number for row in segmentation.measured.rows] == list(range(1, 101))
+    assert [note for note in segmentation.notes if note.startswith("note")] == [
+        f"note {number}" for number in range(100)
+    ]
+
+
+def test_what_is_refused_is_not_read_to_its_end(tmp_path: Path) -> None:
+    read: list[int] = []
+    with pytest.raises(NotChestCt, match=r"It is a head\. Slices that were looked at: 9; that look like a chest: 0\."):
+        segment_volume(numbered(100, read), FakeEngine(), SliceFiles(tmp_path), recogniser=Told(HEAD))
+    assert LOOKED_AT <= len(read) <= LOOKED_AT + 4
+
+
+def test_what_is_refused_is_read_by_force(tmp_path: Path) -> None:
+    read: list[int] = []
+    told = Told(HEAD)
+    segmentation = segment_volume(numbered(20, read), FakeEngine(), SliceFiles(tmp_path), recogniser=told, force=True)
+    assert sorted(read) == list(range(20))
+    assert segmentation.recognition is not None and segmentation.recognition.refused
+    assert segmentation.notes[0].startswith("It is a head.")
+
+
+def test_damaged_slices_tell_nothing_of_what_it_shows(tmp_path: Path) -> None:
+    volume = damaged(numbered(20, []), 1)
+    told = Told(GOOD, HEAD)
+    segmentation = segment_volume(volume, FakeEngine(), SliceFiles(tmp_path), recogniser=told)
+    assert 1 not in told.asked
+    assert len(told.asked) == LOOKED_AT - 1
+    assert segmentation.recognition == GOOD

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ def reader(engine: Engine, *, quality: bool = False) -> Reader:
     """Return how pictures of 8 bits are read: by one look, or with `quality` by several (see `model.look`)."""
     if quality:
         return lambda image: look_closely(image, (0.0, 255.0), engine).probability
-    return partial(look, value_range=(0.0, 255.0), engine=engine)
+    return lambda image: look(image, (0.0, 255.0), engine).probability
 
 
 class TrainedEngine:

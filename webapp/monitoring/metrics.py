@@ -19,7 +19,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from model.engine import Engine
+from model.engine import Engine, Seen, see
 from model.errors import Busy, InputError, NotChestCt
 from model.recognise.judge import Recognition
 from webapp import problems
@@ -80,8 +80,12 @@ class TimedEngine:
 
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return what the engine answers; see `model.engine.Engine.predict`."""
+        return self.see(batch).probability
+
+    def see(self, batch: NDArray[np.float32]) -> Seen:
+        """Return what the engine answers; see `model.engine.see`."""
         with timed(NETWORK):
-            return self._engine.predict(batch)
+            return see(self._engine, batch)
 
 
 class _Jobs(Collector):

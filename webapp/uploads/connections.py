@@ -16,6 +16,11 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
+from webapp.company import WORKERS
+
+HEAD_START_S = 0.003
+"""How long a process waits for another that has less to do: some turns of its threads."""
+
 HEAD_WITHIN_S = 10.0
 """How long the head of a request may take to arrive, and a connection to do nothing."""
 
@@ -42,6 +47,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # It states no types.
         # of those that end, when, and how many bytes may still come. Both in the order of their times.
         self._heads: dict[Any, tuple[float, int]] = {}
         self._ending: dict[socket.socket, tuple[float, int]] = {}
+
+    def accept(self, listener: Any) -> None:
+        """Accept a connection, after a process that has fewer slices to read: all listen at one socket."""
+        if WORKERS.is_busier():
+            time.sleep(HEAD_START_S)
+        super().accept(listener)
 
     def enqueue_req(self, conn: Any) -> None:
         """Give a connection to a thread, or wait for the head of its request."""
