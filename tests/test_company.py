@@ -73,6 +73,35 @@ def test_one_that_was_killed_is_counted_no_more_once_it_has_left() -> None:
     assert company.asked() == 0
 
 
+def test_the_busier_of_two_is_the_one_that_asks_more() -> None:
+    company = Company()
+    company.join(1)
+    # Alone nobody is busier, however much it asks.
+    with company.asking():
+        assert not company.is_busier()
+    with another(company, 2):
+        assert not company.is_busier()
+        with company.asking():
+            # Both ask once.
+            assert not company.is_busier()
+            with company.asking():
+                assert company.is_busier()
+    company.leave(2)
+    with company.asking(), company.asking():
+        assert not company.is_busier()
+
+
+def test_one_that_asks_nothing_counts_as_the_least_busy() -> None:
+    company = Company()
+    company.join(1)
+    process = FORK.Process(target=lambda: company.join(2))
+    process.start()
+    process.join(30.0)
+    assert not company.is_busier()
+    with company.asking():
+        assert company.is_busier()
+
+
 class Counted:
     """A compiled network that keeps by how many threads it was asked."""
 

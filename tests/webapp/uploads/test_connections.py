@@ -9,8 +9,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from gunicorn.workers.gthread import ThreadWorker
 
 from tests.test_server import Server, start, stop
+from webapp.company import WORKERS
+from webapp.uploads.connections import HEAD_START_S, Worker
 from webapp.uploads.patience import MOST_OF_ONE
 
 MANY = 150
@@ -108,3 +111,15 @@ def test_an_endless_head_is_closed(server: Server) -> None:
         client.sendall(b"GET / HTTP/1.1\r\nX: " + b"a" * 200_000)
         assert client.recv(10) == b""
     assert answers(server)
+
+
+@pytest.mark.parametrize(("busier", "done"), [(True, [HEAD_START_S, "accepted"]), (False, ["accepted"])])
+def test_a_busier_process_lets_another_accept_first(
+    busier: bool, done: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+    monkeypatch.setattr(WORKERS, "is_busier", lambda: busier)
+    monkeypatch.setattr(time, "sleep", seen.append)
+    monkeypatch.setattr(ThreadWorker, "accept", lambda worker, listener: seen.append("accepted"))
+    Worker.__new__(Worker).accept(None)
+    assert seen == done
