@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +81,6 @@ class Seen(NamedTuple):
     features: FloatArray | None
 
 
-@runtime_checkable
 class SeeingEngine(Engine, Protocol):
     """A network that tells what its encoder sees in the same pass."""
 
@@ -89,9 +88,14 @@ class SeeingEngine(Engine, Protocol):
         """Return probabilities and features of a batch as `Engine.predict` takes it."""
 
 
+def can_see(engine: Engine) -> TypeGuard[SeeingEngine]:
+    """Tell whether a network is one that tells what its encoder sees."""
+    return hasattr(engine, "see")
+
+
 def see(engine: Engine, batch: FloatArray) -> Seen:
     """Ask a network for probabilities, and for features where it can tell them."""
-    return engine.see(batch) if isinstance(engine, SeeingEngine) else Seen(engine.predict(batch), None)
+    return engine.see(batch) if can_see(engine) else Seen(engine.predict(batch), None)
 
 
 class OpenVinoEngine:

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from model.decode.ct import CtSlice
 from model.decode.picture import decode_picture
-from model.engine import SHIPPED_WEIGHTS, SeeingEngine, file_sha256, load_engine
+from model.engine import SHIPPED_WEIGHTS, SeeingEngine, can_see, file_sha256, load_engine
 from model.errors import WeightsError
 from model.recognise.head import Head
 from model.recognise.judge import CHEST, SHIPPED_HEAD, SIDEWAYS, SOFT, UPSIDE_DOWN, Recogniser, features_of
@@ -185,7 +185,7 @@ def load_seeing(weights: Path) -> SeeingEngine:
     WeightsError : as `model.engine.load_engine`, or it is not in OpenVINO form.
     """
     engine = load_engine(weights)
-    if not isinstance(engine, SeeingEngine):
+    if not can_see(engine):
         raise WeightsError(f"{weights} does not tell what its encoder sees: name a network in OpenVINO form, .xml")
     return engine
 

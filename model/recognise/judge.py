@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from model.decode.ct import CtSlice
-from model.engine import SHIPPED_WEIGHTS, Engine, FloatArray, Identity, SeeingEngine, load_engine
+from model.engine import SHIPPED_WEIGHTS, Engine, FloatArray, Identity, SeeingEngine, can_see, load_engine
 from model.errors import WeightsError
 from model.preprocess import preprocess
 from model.recognise.head import Head, load_head
@@ -67,7 +67,7 @@ class Recogniser:
 
         reader : the network that is about to read it.
         """
-        will_tell = isinstance(reader, SeeingEngine) and reader.identity == self._engine.identity
+        will_tell = can_see(reader) and reader.identity == self._engine.identity
         if will_tell and ct_slice.colour_share < COLOURED_FROM:
             return None
         return self.recognise(ct_slice)
@@ -144,10 +144,10 @@ def load_recogniser(engine: Engine | None = None, *, head: Path = SHIPPED_HEAD, 
     WeightsError : a file is missing or damaged, or the head was fitted on the features of another network.
     """
     loaded = load_head(head)
-    if isinstance(engine, SeeingEngine) and engine.identity.sha256 == loaded.encoder_sha256:
+    if engine is not None and can_see(engine) and engine.identity.sha256 == loaded.encoder_sha256:
         return Recogniser(loaded, engine)
     shipped = load_engine(SHIPPED_WEIGHTS, threads=threads)
-    if not isinstance(shipped, SeeingEngine) or shipped.identity.sha256 != loaded.encoder_sha256:
+    if not can_see(shipped) or shipped.identity.sha256 != loaded.encoder_sha256:
         raise WeightsError(
             f"{head} was fitted on another network than {SHIPPED_WEIGHTS}. Fit it again: training.recognise"
         )

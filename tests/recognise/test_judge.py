@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model.decode.ct import CtSlice
-from model.engine import SeeingEngine, load_engine
+from model.engine import SeeingEngine, can_see, load_engine
 from model.errors import WeightsError
 from model.phantom import EXAMPLES, draw_phantom
 from model.recognise.features import CELLS, GRID, features
@@ -31,7 +31,7 @@ FEATURES = (64 + 128 + 256) * (GRID**2 + 1)
 @pytest.fixture(scope="module")
 def engine() -> SeeingEngine:
     loaded = load_engine()
-    assert isinstance(loaded, SeeingEngine)
+    assert can_see(loaded)
     return loaded
 
 
