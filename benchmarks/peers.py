@@ -18,9 +18,10 @@ import cv2
 import numpy as np
 
 from benchmarks.weights import KERAS_WEIGHTS, SERVED_WEIGHTS
+from model.card import SHIPPED_WEIGHTS, Identity
 from model.decode.guarded import Reader
 from model.decode.picture import decode_picture
-from model.engine import SHIPPED_WEIGHTS, FloatArray, Identity, OpenVinoEngine, float_form, load_engine
+from model.engine import FloatArray, OpenVinoEngine, float_form, load_engine
 from model.overlay import overlay_png
 from model.phantom import EXAMPLES, draw_phantom, phantom_png
 from model.preprocess import preprocess

@@ -118,7 +118,7 @@ TARGETS = (
     Target("request", "whole request, PNG to overlay PNG, against Keras `predict` and pyplot", 8.0, True, _request),
     Target(
         "picture_ms",
-        "everything but the networks, 512×512 PNG to overlay PNG with colour bar",
+        "everything but the network, 512×512 PNG to overlay PNG with colour bar",
         20.0,
         False,
         lambda parts: float(parts["picture"]["whole_ms"]["median"]),

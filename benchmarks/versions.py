@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.figures import Figures
 from benchmarks.weights import SERVED_WEIGHTS
-from model.engine import file_sha256, read_card
+from model.card import file_sha256, read_card
 
 PACKAGES = (
     "openvino",

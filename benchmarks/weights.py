@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from model.engine import SHIPPED_WEIGHTS
+from model.card import SHIPPED_WEIGHTS
 
 SERVED_WEIGHTS = Path(os.environ.get("GROUNDGLASS_WEIGHTS", SHIPPED_WEIGHTS))
 """What the server would serve."""

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from model.card import Identity
 from model.decode.ct import CtSlice
 from model.decode.study import VolumeStudy, open_study
-from model.engine import Identity
 from model.errors import GroundglassError, MissingFile, NotChestCt
 from model.export.folder import with_file_notes, write_all
 from model.export.montage import slice_overlay_png

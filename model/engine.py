@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +14,7 @@ from typing import Any, NamedTuple, Protocol, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
+from model.card import SHIPPED_WEIGHTS, Identity, advice, identify, read_card
 from model.company import Company
 from model.compiled import Compiled
 from model.errors import WeightsError
@@ -23,7 +22,6 @@ from model.preprocess import INPUT_SIZE
 
 log = logging.getLogger(__name__)
 
-SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "groundglass-2.xml"
 KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
 FLOAT_SUFFIX = ".float.xml"
 """Of the same network in floating point, where the served form is in whole numbers."""
@@ -31,18 +29,6 @@ FLOAT_SUFFIX = ".float.xml"
 CHANNELS_BY_COUNT = {1: ("lesion",), 2: ("lesion", "lung")}
 
 FloatArray = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Which model answered: a readable name, and the SHA-256 of the file that holds the weights, in hexadecimal."""
-
-    model_id: str
-    sha256: str
-
-    def as_dict(self) -> dict[str, str]:
-        """Return name and hash as pages and API give them."""
-        return {"id": self.model_id, "sha256": self.sha256}
 
 
 @dataclass(frozen=True)
@@ -127,7 +113,7 @@ class OpenVinoEngine:
             network = Compiled(weights, threads=threads, streams=streams, precision=precision)
         except RuntimeError as exc:
             log.exception("OpenVINO cannot load %s", weights)
-            raise WeightsError(f"{weights} cannot be loaded by OpenVINO. {_advice(weights)}") from exc
+            raise WeightsError(f"{weights} cannot be loaded by OpenVINO. {advice(weights)}") from exc
         self.identity = identity
         self.channels = _channels(network.taken, network.given, weights)
         self._threads, self._shared = threads, shared
@@ -214,7 +200,7 @@ def load_engine(
     kinds = (".xml", *KERAS_SUFFIXES)
     if weights.suffix not in kinds:
         raise WeightsError(f"{weights} is no weights file: its name must end in {', '.join(kinds)}")
-    identity = _identify(weights)
+    identity = identify(weights)
     log.info("loading %s (%s)", identity.model_id, identity.sha256[:12])
     if weights.suffix == ".xml":
         served = read_card(weights).get("precision", {}).get("served")
@@ -227,56 +213,6 @@ def float_form(weights: Path) -> Path:
     """Return the file of a network in floating point: the one beside the served one, or that itself."""
     beside = weights.with_name(weights.name.removesuffix(".xml") + FLOAT_SUFFIX)
     return beside if beside.is_file() else weights
-
-
-def _identify(weights: Path) -> Identity:
-    """Hash the weights and hold the hash against their card, where there is one."""
-    holder = weights.with_suffix(".bin") if weights.suffix == ".xml" else weights
-    for file in (weights, holder):
-        if not file.is_file():
-            raise WeightsError(f"{file} does not exist. {_advice(weights)}")
-    card = read_card(weights)
-    sha256 = {file.name: file_sha256(file) for file in {weights, holder}}
-    for name, expected in card.get("sha256", {}).items():
-        if sha256.get(name, expected) != expected:
-            raise WeightsError(
-                f"{weights.with_name(name)} is damaged: its SHA-256 is {sha256[name]}, its card says {expected}. "
-                f"{_advice(weights)}"
-            )
-    return Identity(card.get("model_id", weights.stem), sha256[holder.name])
-
-
-def read_card(weights: Path) -> dict[str, Any]:
-    """Return the card beside the weights, or an empty one.
-
-    Raises
-    ------
-    WeightsError : the card is damaged.
-    """
-    name = weights.name.removesuffix(weights.suffix).removesuffix(".weights").removesuffix(".float")
-    card = weights.with_name(f"{name}.json")
-    if not card.exists():
-        return {}
-    try:
-        content: dict[str, Any] = json.loads(card.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
-        raise WeightsError(f"{card} is damaged: {exc}. {_advice(weights)}") from exc
-    if not isinstance(content, dict) or not isinstance(content.get("sha256", {}), dict):
-        raise WeightsError(f"{card} is damaged: it is no card. {_advice(weights)}")
-    return content
-
-
-def _advice(weights: Path) -> str:
-    """Return what to do about a file that is missing or damaged."""
-    if weights.absolute().parent == SHIPPED_WEIGHTS.parent:
-        return "Restore it with: git checkout -- model/weights"
-    return "Check the path, or export the network again."
-
-
-def file_sha256(file: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _channels(input_shape: tuple[int, ...], output_shape: tuple[int, ...], weights: Path) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from model.engine import Engine, FloatArray, Identity, load_engine
+from model.card import Identity
+from model.engine import Engine, FloatArray, load_engine
 from model.errors import WeightsError
 
 

@@ -24,9 +24,9 @@ SMALLEST_BOX = 0.25
 
 
 class Look(NamedTuple):
-    """What one look found.
+    """What one look found, lesions not bounded to the lungs.
 
-    probability : (H, W, C) float32 in 0.0 ... 1.0, C as in `engine.channels`; see `model.bounds`.
+    probability : (H, W, C) float32 in 0.0 ... 1.0, C as in `engine.channels`.
     features : (F,) float32, what the network's encoder saw; None where it does not tell.
     """
 
@@ -35,62 +35,71 @@ class Look(NamedTuple):
 
 
 class CloseLook(NamedTuple):
-    """What several looks found together, and the first two apart.
+    """What several looks found together, and the first two apart; see `model.bounds`.
 
     probability : (H, W, C) float32, their mean. plain, mirrored : (H, W, C) float32, by the slice and by its mirror
-    image; how much they differ tells how sure the network is. features : of the slice, as in `Look`.
+    image; how much they differ tells how sure the network is.
     """
 
     probability: FloatArray
     plain: FloatArray
     mirrored: FloatArray
-    features: FloatArray | None
 
 
-def look(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> Look:
+def look(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> FloatArray:
     """Ask the network once.
 
     Parameters
     ----------
     pixels, value_range : as `model.preprocess.preprocess` takes them.
+
+    Returns
+    -------
+    (H, W, C) float32 probabilities in 0.0 ... 1.0, C as in `engine.channels`; see `model.bounds`.
     """
-    found = _look_once(pixels, value_range, engine)
-    return Look(_bounded(found.probability, engine), found.features)
+    return bounded(look_once(pixels, value_range, engine).probability, engine)
 
 
-def _look_once(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> Look:
+def look_once(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> Look:
+    """Ask the network once, for all that it tells; parameters as in `look`."""
     network_input = preprocess(pixels, value_range=value_range, size=engine.input_size)
     seen = see(engine, network_input[np.newaxis])
     probability = restore(seen.probability[0], (pixels.shape[0], pixels.shape[1]))
     return Look(probability, None if seen.features is None else seen.features[0])
 
 
-def look_closely(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> CloseLook:
+def look_closely(
+    pixels: Gray, value_range: tuple[float, float], engine: Engine, first: Look | None = None
+) -> CloseLook:
     """Ask about the slice and its mirror image, then, where there are lungs, about the lung box and its mirror image.
 
     Inside the lung box the probability is the mean of all four, outside of it of the first two. Parameters and arrays
     as in `look`; it takes four times as long.
+
+    first : what the slice itself gave, where it was asked about already.
     """
-    plain, mirrored, features = _look_twice(pixels, value_range, engine)
+    plain = (first or look_once(pixels, value_range, engine)).probability
+    mirrored = _look_mirrored(pixels, value_range, engine)
     whole = (plain + mirrored) / np.float32(2.0)
     box = lung_box(whole[..., 1]) if "lung" in engine.channels else None
     if box is not None:
-        one, other, _ = _look_twice(pixels[box], value_range, engine)
+        one, other = (ask(pixels[box], value_range, engine) for ask in (_look_plain, _look_mirrored))
         whole[box] = (whole[box] + (one + other) / np.float32(2.0)) / 2.0
-    return CloseLook(_bounded(whole, engine), _bounded(plain, engine), _bounded(mirrored, engine), features)
+    return CloseLook(*(bounded(probability, engine) for probability in (whole, plain, mirrored)))
 
 
-def _bounded(probability: FloatArray, engine: Engine) -> FloatArray:
+def bounded(probability: FloatArray, engine: Engine) -> FloatArray:
+    """Bound lesions to the lungs where the network tells lungs; (H, W, C) float32, see `model.bounds`."""
     return bound_to_lungs(probability) if "lung" in engine.channels else probability
 
 
-def _look_twice(
-    pixels: Gray, value_range: tuple[float, float], engine: Engine
-) -> tuple[FloatArray, FloatArray, FloatArray | None]:
-    """Return the answers about a slice and about its mirror image, the second turned back, and the slice's features."""
-    mirrored = _look_once(pixels[:, ::-1], value_range, engine).probability
-    plain = _look_once(pixels, value_range, engine)
-    return plain.probability, mirrored[:, ::-1], plain.features
+def _look_plain(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> FloatArray:
+    return look_once(pixels, value_range, engine).probability
+
+
+def _look_mirrored(pixels: Gray, value_range: tuple[float, float], engine: Engine) -> FloatArray:
+    """Return the answer about the mirror image, turned back."""
+    return _look_plain(pixels[:, ::-1], value_range, engine)[:, ::-1]
 
 
 def lung_box(lung: FloatArray, *, threshold: float = 0.5) -> tuple[slice, slice] | None:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from model.card import SHIPPED_WEIGHTS
 from model.cores import usable_cores
-from model.engine import SHIPPED_WEIGHTS, Engine
+from model.engine import Engine
 from model.ensemble import load_ensemble
 from model.recognise.judge import Recogniser, load_recogniser
 

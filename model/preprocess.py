@@ -163,6 +163,12 @@ def square_shape(shape: tuple[int, int], spacing_mm: tuple[float, float] | None)
     return max(1, round(sides[0] * shrink)), max(1, round(sides[1] * shrink))
 
 
+def in_proportion(pixels: Gray, spacing_mm: tuple[float, float] | None) -> Gray:
+    """Return a slice with square pixels, as the network has learned; parameters as in `preprocess`, `square_shape`."""
+    shape = square_shape((pixels.shape[0], pixels.shape[1]), spacing_mm)
+    return pixels if shape == pixels.shape else resize(np.asarray(pixels, np.float32), shape)
+
+
 def letterbox(image: FloatArray, size: int) -> FloatArray:
     """Place (H, W) float32 into (size, size) float32 by `placement`, the border 0.0."""
     place = placement((image.shape[0], image.shape[1]), size)

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.agreement import Agreement, agreement
+from model.card import Identity
 from model.decode.ct import CtSlice
 from model.decode.picture import decode_picture
-from model.engine import Engine, Identity
+from model.engine import Engine
 from model.errors import NotChestCt
 from model.findings import Findings, Mask, lesion_mask, measure
-from model.look import Look, look, look_closely
-from model.preprocess import Gray, resize, square_shape
+from model.look import bounded, look_closely, look_once
+from model.preprocess import in_proportion, resize
 from model.recognise.judge import Recogniser, Recognition
 from model.threshold import DEFAULT_THRESHOLD
 
@@ -93,12 +94,18 @@ def segment_slice(
     """Find the lesions of a slice; parameters and errors as in `segment`."""
     recognition = recogniser.before_reading(ct_slice, engine) if recogniser else None
     refuse(recognition, force=force)
-    found, flips = _ask(ct_slice, engine, threshold=threshold, quality=quality)
+    pixels = in_proportion(ct_slice.pixels, ct_slice.spacing_mm)
+    first = look_once(pixels, ct_slice.value_range, engine)
     if recogniser and recognition is None:
-        recognition = recogniser.by_features(found.features)
+        recognition = recogniser.by_features(first.features)
+        # Before the other looks, where there are any.
         refuse(recognition, force=force)
-    lesion = np.ascontiguousarray(found.probability[..., 0])
-    lung = np.ascontiguousarray(found.probability[..., 1]) if "lung" in engine.channels else None
+    looks = look_closely(pixels, ct_slice.value_range, engine, first) if quality else None
+    flips = agreement(looks.plain[..., 0], looks.mirrored[..., 0], threshold) if looks else None
+    found = looks.probability if looks else bounded(first.probability, engine)
+    probability = _restored(found, ct_slice.shape)
+    lesion = np.ascontiguousarray(probability[..., 0])
+    lung = np.ascontiguousarray(probability[..., 1]) if "lung" in engine.channels else None
     findings = measure(
         lesion,
         lung,
@@ -113,25 +120,6 @@ def refuse(recognition: Recognition | None, *, force: bool) -> None:
     """Raise NotChestCt where something does not look like a chest CT and is not to be read by force."""
     if recognition and recognition.refused and not force:
         raise NotChestCt(recognition.sentence)
-
-
-def _ask(ct_slice: CtSlice, engine: Engine, *, threshold: float, quality: bool) -> tuple[Look, Agreement | None]:
-    """Ask the network; return what it found, and how far the looks at slice and mirror image agree."""
-    pixels = _in_proportion(ct_slice)
-    if not quality:
-        once = look(pixels, ct_slice.value_range, engine)
-        return Look(_restored(once.probability, ct_slice.shape), once.features), None
-    looks = look_closely(pixels, ct_slice.value_range, engine)
-    flips = agreement(looks.plain[..., 0], looks.mirrored[..., 0], threshold)
-    return Look(_restored(looks.probability, ct_slice.shape), looks.features), flips
-
-
-def _in_proportion(ct_slice: CtSlice) -> Gray:
-    """Return the slice with square pixels, as the network has learned."""
-    shape = square_shape(ct_slice.shape, ct_slice.spacing_mm)
-    if shape == ct_slice.shape:
-        return ct_slice.pixels
-    return resize(np.asarray(ct_slice.pixels, np.float32), shape)
 
 
 def _restored(answer: FloatArray, shape: tuple[int, int]) -> FloatArray:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from model.__main__ import main
-from model.engine import SHIPPED_WEIGHTS
+from model.card import SHIPPED_WEIGHTS
 from model.phantom import EXAMPLES, draw_phantom, phantom_png
 
 HEAVY = ("tensorflow", "keras", "openvino", "cv2", "matplotlib", "numpy")

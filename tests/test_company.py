@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from model import engine
+from model.card import SHIPPED_WEIGHTS, Identity
 from model.company import Company
-from model.engine import SHIPPED_WEIGHTS, Identity, OpenVinoEngine, Sharing, load_engine
+from model.engine import OpenVinoEngine, Sharing, load_engine
 from model.phantom import EXAMPLES, draw_phantom
 from model.preprocess import preprocess
 

@@ -14,7 +14,8 @@ import openvino
 import pytest
 from numpy.typing import NDArray
 
-from model.engine import SHIPPED_WEIGHTS, Engine, Seen, file_sha256, load_engine
+from model.card import SHIPPED_WEIGHTS, file_sha256
+from model.engine import Engine, Seen, load_engine
 from model.errors import WeightsError
 from model.phantom import EXAMPLES, draw_phantom
 from model.preprocess import preprocess
@@ -120,7 +121,7 @@ def test_missing_weights_are_named_with_what_to_do(copied: Path, suffix: str) ->
 def test_missing_shipped_weights_are_restored_from_the_repository(
     copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("model.engine.SHIPPED_WEIGHTS", copied)
+    monkeypatch.setattr("model.card.SHIPPED_WEIGHTS", copied)
     copied.unlink()
     with pytest.raises(WeightsError, match="Restore it with: git checkout -- model/weights"):
         load_engine(copied)

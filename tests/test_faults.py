@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from model.engine import SHIPPED_WEIGHTS
+from model.card import SHIPPED_WEIGHTS
 from tests.test_server import Server, start, stop, wait_for_job
 from tests.webapp.scans import nifti
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
-from model.engine import SHIPPED_WEIGHTS, Engine, KerasEngine, float_form, load_engine
+from model.card import SHIPPED_WEIGHTS
+from model.engine import Engine, KerasEngine, float_form, load_engine
 from model.errors import WeightsError
 from model.network import build_network
 from model.phantom import EXAMPLES, draw_phantom, phantom_png

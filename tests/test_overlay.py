@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from model.card import Identity
 from model.decode.ct import CtSlice
-from model.engine import Identity
 from model.findings import measure
 from model.overlay import (
     COLOUR_MAP,

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from model.card import SHIPPED_WEIGHTS, file_sha256
 from model.decode.ct import CtSlice
-from model.engine import SHIPPED_WEIGHTS, Engine, file_sha256
+from model.engine import Engine
 from model.segment import segment_slice
 from training.data.dataset import MANIFEST, Row, read_manifest, read_sample
 from training.measures.metrics import NO_PIXELS, overlap

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from model.engine import SHIPPED_WEIGHTS, Engine, read_card
+from model.card import SHIPPED_WEIGHTS, read_card
+from model.engine import Engine
 from model.findings import LUNG_THRESHOLD, lesion_mask
 from model.network import ARCHITECTURES, DEFAULT, load_network
 from training.commands import count, input_size, sentences

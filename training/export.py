@@ -38,7 +38,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from model.engine import CHANNELS_BY_COUNT, file_sha256, load_engine, read_card
+from model.card import file_sha256, read_card
+from model.engine import CHANNELS_BY_COUNT, load_engine
 from model.network import load_network
 from model.phantom import EXAMPLES, draw_phantom
 from model.preprocess import preprocess

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from model.engine import SHIPPED_WEIGHTS, read_card
+from model.card import SHIPPED_WEIGHTS, read_card
 from training.commands import sentences
 from training.measures.results import CLEAN_SHARE
 from training.report.lineage import data_table, training_tables

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from model.engine import Engine, Identity, KerasEngine, OpenVinoEngine
+from model.card import Identity
+from model.engine import Engine, KerasEngine, OpenVinoEngine
 from model.phantom import EXAMPLES, draw_phantom
 from model.preprocess import preprocess
 from training.data.dataset import Row

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from model.engine import file_sha256
+from model.card import file_sha256
 from training.commands import sentences
 from training.data.dataset import describe_manifest, read_gray
 from training.data.labels import refuse_labels, write_labels, write_picture

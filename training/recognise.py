@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from model.card import SHIPPED_WEIGHTS, file_sha256
 from model.decode.ct import CtSlice
 from model.decode.picture import decode_picture
-from model.engine import SHIPPED_WEIGHTS, SeeingEngine, can_see, file_sha256, load_engine
+from model.engine import SeeingEngine, can_see, load_engine
 from model.errors import WeightsError
 from model.recognise.head import Head
 from model.recognise.judge import CHEST, SHIPPED_HEAD, SIDEWAYS, SOFT, UPSIDE_DOWN, Recogniser, features_of

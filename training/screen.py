@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from model.engine import SHIPPED_WEIGHTS, Engine
+from model.card import SHIPPED_WEIGHTS
+from model.engine import Engine
 from training.commands import sentences
 from training.data.dataset import describe_manifest, read_gray
 from training.data.tables import Condition, parse_condition, read_table

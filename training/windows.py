@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.engine import SHIPPED_WEIGHTS
+from model.card import SHIPPED_WEIGHTS
 from model.threshold import DEFAULT_THRESHOLD
 from training.commands import count, sentences
 from training.data.augment import Crop, crop

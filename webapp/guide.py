@@ -7,8 +7,8 @@ from typing import Any
 
 from flask import Blueprint, render_template
 
+from model.card import read_card
 from model.decode.picture import FORMATS, MAX_FILE_MB, MAX_MEGAPIXELS, MIN_SIDE_PX
-from model.engine import read_card
 from model.errors import WeightsError
 from webapp.uploads.requests import MAX_PICTURES, current_settings
 

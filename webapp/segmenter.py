@@ -33,10 +33,10 @@ class Networks:
 
 
 @lru_cache(maxsize=1)
-def _load(weights: Path, threads: int) -> Networks:
+def _load(weights: Path, threads: int, workers: int) -> Networks:
     """Load the networks; kept for the next app of this process, whose own copy would take 300 MB more."""
     # Alone a slice is read by all cores; while other workers are asked, too, by this one's part of them.
-    share = threads or max(1, usable_cores() // read_workers(os.environ))
+    share = threads or max(1, usable_cores() // workers)
     engine = TimedEngine(load_engine(weights, threads=threads, shared=Sharing(WORKERS, share)))
     return Networks(engine, load_recogniser(engine, threads=threads))
 
@@ -46,6 +46,8 @@ class Segmenter:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        # Here, so that what is wrong with it is told when the app is made.
+        self._workers = read_workers(os.environ)
         self._networks: Networks | None = None
         self._has_failed = False
         self._lock = threading.Lock()
@@ -60,7 +62,7 @@ class Segmenter:
         with self._lock:
             if self._networks is None:
                 self._has_failed = True
-                self._networks = _load(self._settings.weights, self._settings.threads)
+                self._networks = _load(self._settings.weights, self._settings.threads, self._workers)
                 self._has_failed = False
             return self._networks
 

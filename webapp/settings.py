@@ -11,7 +11,7 @@ from pathlib import Path
 from limits import parse_many
 from werkzeug.sansio.utils import host_is_trusted
 
-from model.engine import SHIPPED_WEIGHTS
+from model.card import SHIPPED_WEIGHTS
 from model.threshold import DEFAULT_THRESHOLD
 from webapp.addresses import read_networks
 

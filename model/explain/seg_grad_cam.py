@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.engine import SHIPPED_WEIGHTS, float_form
+from model.card import SHIPPED_WEIGHTS
+from model.engine import float_form
 from model.errors import Unexplained
 from model.findings import Mask
 from model.preprocess import INPUT_SIZE, Gray, letterbox, placement, preprocess, resize, square_shape

@@ -17,9 +17,9 @@ from pydicom.config import disable_value_validation
 from pydicom.uid import RE_VALID_UID, UID, CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from pydicom.valuerep import DA, TM
 
+from model.card import Identity
 from model.decode.ct import CtVolume
 from model.decode.repeated import COMMON, OF_SLICE, PATIENT_AND_STUDY, DicomGrid, Elements
-from model.engine import Identity
 from model.volume.files import SliceFiles
 
 if TYPE_CHECKING:

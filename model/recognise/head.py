@@ -30,7 +30,7 @@ class Head:
     def probabilities(self, features: FloatArray) -> dict[str, float]:
         """Return by kind how likely it is, adding up to 1.
 
-        features : (F,) float32, see `model.recognise.encoder.Encoder.features`.
+        features : (F,) float32, see `model.recognise.features`.
 
         Raises
         ------

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from model.card import SHIPPED_WEIGHTS, Identity
 from model.decode.ct import CtSlice
-from model.engine import SHIPPED_WEIGHTS, Engine, FloatArray, Identity, SeeingEngine, can_see, load_engine
+from model.engine import Engine, FloatArray, SeeingEngine, can_see, load_engine
 from model.errors import WeightsError
-from model.preprocess import preprocess
+from model.preprocess import in_proportion, preprocess
 from model.recognise.head import Head, load_head
 
 SHIPPED_HEAD = SHIPPED_WEIGHTS.with_name(f"{SHIPPED_WEIGHTS.stem}.kinds.npz")
@@ -67,10 +68,13 @@ class Recogniser:
 
         reader : the network that is about to read it.
         """
-        will_tell = can_see(reader) and reader.identity == self._engine.identity
-        if will_tell and ct_slice.colour_share < COLOURED_FROM:
+        if self.knows(reader) and ct_slice.colour_share < COLOURED_FROM:
             return None
         return self.recognise(ct_slice)
+
+    def knows(self, reader: Engine) -> bool:
+        """Whether what a network sees in passing is what the head was fitted on."""
+        return can_see(reader) and reader.identity == self._engine.identity
 
     def by_features(self, features: FloatArray | None) -> Recognition:
         """Tell what a slice shows, by what the network saw of it: (F,) float32.
@@ -95,7 +99,8 @@ def features_of(ct_slice: CtSlice, engine: SeeingEngine) -> FloatArray:
     ------
     WeightsError : it does not tell.
     """
-    seen = engine.see(preprocess(ct_slice.pixels, value_range=ct_slice.value_range)[np.newaxis])
+    pixels = in_proportion(ct_slice.pixels, ct_slice.spacing_mm)
+    seen = engine.see(preprocess(pixels, value_range=ct_slice.value_range)[np.newaxis])
     features: FloatArray = _told(seen.features, engine.identity)[0]
     return features
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from model.recognise.judge import Recognition
+from model.decode.ct import CtVolume
+from model.errors import DamagedImage
+from model.recognise.judge import Recogniser, Recognition
 
 LOOKED_AT = 9
 """Slices that are looked at, evenly from the feet to the head."""
@@ -13,6 +15,24 @@ LOOKED_AT = 9
 LEAST_CHEST = 1.0 / 3.0
 """Share of them that must look like a chest: a scan from the neck to the pelvis has no more, one of the abdomen shows
 the chest in its highest slices only."""
+
+
+def recognise_volume(volume: CtVolume, recogniser: Recogniser) -> Recognition:
+    """Tell what a volume shows by looks of the recogniser's own, for a reader whose network it does not know.
+
+    Raises
+    ------
+    InputError : a slice cannot be read, other than for damage.
+    """
+    return vote([answer for number in spread(len(volume)) for answer in _look(volume, number, recogniser)])
+
+
+def _look(volume: CtVolume, number: int, recogniser: Recogniser) -> list[Recognition]:
+    """Return what one slice shows; nothing where it is damaged, which is told when it is read."""
+    try:
+        return [recogniser.recognise(volume.read(number))]
+    except DamagedImage:
+        return []
 
 
 def spread(count: int) -> list[int]:

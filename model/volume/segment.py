@@ -9,13 +9,14 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from model.agreement import Agreement
+from model.card import Identity
 from model.cores import usable_cores
 from model.decode.ct import MOST_DAMAGED, CtSlice, CtVolume
-from model.engine import Engine, Identity
+from model.engine import Engine
 from model.errors import DamagedImage
 from model.findings import Findings
 from model.recognise.judge import Recogniser, Recognition
-from model.recognise.volume import spread, vote
+from model.recognise.volume import recognise_volume, spread, vote
 from model.segment import Segmentation, refuse, segment_slice
 from model.threshold import DEFAULT_THRESHOLD
 from model.volume.files import SliceFiles
@@ -58,7 +59,7 @@ def segment_volume(
     """Find the lesions of a volume.
 
     Slices are decoded one after the other, and while the next is, those before are read and kept. Those by which it is
-    recognised come first, so that what is refused is refused before the others are read.
+    recognised come first, so that of what is refused hardly any others are read.
 
     Parameters
     ----------
@@ -72,8 +73,11 @@ def segment_volume(
     NotChestCt : it does not look like a chest CT, and `force` is not given.
     StorageError : the slices cannot be kept.
     """
-    reader = _Reader(volume, engine, files, threshold=threshold, quality=quality, recogniser=recogniser)
     recognition, findings = None, dict[int, Findings | None]()
+    if recogniser and not recogniser.knows(engine):
+        recognition, recogniser = recognise_volume(volume, recogniser), None
+        refuse(recognition, force=force)
+    reader = _Reader(volume, engine, files, threshold=threshold, quality=quality, recogniser=recogniser)
     # Closed here: whoever hears of an error may delete the folder, and no thread must write into it then.
     with closing(reader.read_all(usable_cores())) as read:
         for number, found in read:

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from openvino import opset13
 
-from model.engine import SHIPPED_WEIGHTS
+from model.card import SHIPPED_WEIGHTS
 from model.errors import Unexplained
 from model.explain.seg_grad_cam import Explainer, explain_call, fit_to_picture, wanted_pixels, weigh
 from model.findings import Mask

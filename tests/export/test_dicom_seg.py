@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.uid import SegmentationStorage
 
+from model.card import Identity
 from model.decode.kinds import SourceFile
 from model.decode.series import read_series
-from model.engine import Identity
 from model.export.dicom_seg import is_linked, is_possible, write_seg
 from model.export.nifti import Target, write_mask
 from model.warning import LABEL

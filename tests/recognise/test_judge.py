@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from model.decode.ct import CtSlice
-from model.engine import SeeingEngine, can_see, load_engine
-from model.errors import WeightsError
+from model.engine import SeeingEngine, Seen, can_see, load_engine
+from model.errors import NotChestCt, WeightsError
 from model.phantom import EXAMPLES, draw_phantom
 from model.recognise.features import CELLS, GRID, features
 from model.recognise.head import Head, load_head
@@ -23,6 +23,7 @@ from model.recognise.judge import (
     judge,
     load_recogniser,
 )
+from model.segment import segment_slice
 from tests.training.stub import FakeEngine
 
 FEATURES = (64 + 128 + 256) * (GRID**2 + 1)
@@ -186,3 +187,35 @@ def test_a_picture_in_colour_is_refused(share: float, refused: bool, recogniser:
     answer = recogniser.recognise(CtSlice(draw_phantom(EXAMPLES["one"]), (0.0, 255.0), colour_share=share))
     assert answer.refused is refused
     assert (f"{100 * share:.0f} % of the picture is in colour" in answer.sentence) is refused
+
+
+def test_pixels_that_are_not_square_are_seen_in_proportion(recogniser: Recogniser, engine: SeeingEngine) -> None:
+    image = draw_phantom(EXAMPLES["one"])
+    squeezed = np.ascontiguousarray(image[::6])
+    features = features_of(CtSlice(squeezed, (0.0, 255.0), spacing_mm=(4.2, 0.7)), engine)
+    whole = features_of(CtSlice(image, (0.0, 255.0), spacing_mm=(0.7, 0.7)), engine)
+    as_stored = features_of(CtSlice(squeezed, (0.0, 255.0)), engine)
+    assert np.abs(features - whole).mean() < 0.5 * np.abs(as_stored - whole).mean()
+    # As whatever reads it by the same network sees it.
+    segmentation = segment_slice(
+        CtSlice(squeezed, (0.0, 255.0), spacing_mm=(4.2, 0.7)), engine, recogniser=recogniser, force=True
+    )
+    assert segmentation.recognition == recogniser.by_features(features)
+
+
+def test_what_is_refused_is_looked_at_once_whatever_the_quality(recogniser: Recogniser, engine: SeeingEngine) -> None:
+    class Counted:
+        identity, channels, input_size = engine.identity, engine.channels, engine.input_size
+        asked = 0
+
+        def predict(self, batch: np.ndarray) -> np.ndarray:
+            return self.see(batch).probability
+
+        def see(self, batch: np.ndarray) -> Seen:
+            self.asked += 1
+            return engine.see(batch)
+
+    counted = Counted()
+    with pytest.raises(NotChestCt):
+        segment_slice(CtSlice(np.zeros((64, 64), np.uint8), (0.0, 255.0)), counted, quality=True, recogniser=recogniser)
+    assert counted.asked == 1

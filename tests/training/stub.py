@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.engine import Identity
+from model.card import Identity
 from tests.training.drawn import draw_sample, write_manifest, write_png
 from training.data.dataset import Row, read_manifest
 from training.measures.appearance import Appearance

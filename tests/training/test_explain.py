@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from model.engine import SHIPPED_WEIGHTS
+from model.card import SHIPPED_WEIGHTS
 from model.network import build_network, load_network
 from tests.training.drawn import draw_sample, write_data, write_png
 from training import explain as explanation

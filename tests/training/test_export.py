@@ -10,7 +10,8 @@ import numpy as np
 import openvino
 import pytest
 
-from model.engine import SHIPPED_WEIGHTS, OpenVinoEngine, file_sha256, float_form, load_engine
+from model.card import SHIPPED_WEIGHTS, file_sha256
+from model.engine import OpenVinoEngine, float_form, load_engine
 from model.network import load_network
 from model.phantom import EXAMPLES, draw_phantom
 from model.preprocess import preprocess

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from model.engine import SHIPPED_WEIGHTS, file_sha256, read_card
+from model.card import SHIPPED_WEIGHTS, file_sha256, read_card
 from tests.training.stub import result
 from training.model_card import DOCUMENTS, REPORT, blocks, figures_block, main, refresh, summary_block
 from training.report.build import Evaluation, write_report

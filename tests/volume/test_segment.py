@@ -192,10 +192,16 @@ GOOD, HEAD = Recognition(CHEST, False, ""), Recognition("head CT", True, "It is 
 class Told(Recogniser):
     """Says of a slice what its first gray value stands for, and keeps which were asked about."""
 
-    def __init__(self, *answers: Recognition) -> None:
-        self.answers, self.asked = answers, list[int]()
+    def __init__(self, *answers: Recognition, knows: bool = True) -> None:
+        self.answers, self.asked, self._knows = answers, list[int](), knows
+
+    def knows(self, reader: Engine) -> bool:
+        return self._knows
 
     def before_reading(self, ct_slice: CtSlice, reader: Engine) -> Recognition:
+        return self.recognise(ct_slice)
+
+    def recognise(self, ct_slice: CtSlice) -> Recognition:
         self.asked.append(int(ct_slice.pixels[0, 0]))
         return self.answers[self.asked[-1] % len(self.answers)]
 
@@ -248,3 +254,22 @@ def test_damaged_slices_tell_nothing_of_what_it_shows(tmp_path: Path) -> None:
     assert 1 not in told.asked
     assert len(told.asked) == LOOKED_AT - 1
     assert segmentation.recognition == GOOD
+
+
+def test_for_a_network_that_it_does_not_know_the_recogniser_looks_before_anything_is_read(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    class Counted(FakeEngine):
+        def predict(self, batch: FloatArray) -> FloatArray:
+            asked.append(len(batch))
+            return super().predict(batch)
+
+    told = Told(HEAD, knows=False)
+    with pytest.raises(NotChestCt, match="It is a head"):
+        segment_volume(numbered(100, []), Counted(), SliceFiles(tmp_path), recogniser=told)
+    assert (len(told.asked), asked) == (LOOKED_AT, [])
+    segmentation = segment_volume(
+        damaged(numbered(20, []), 1), Counted(), SliceFiles(tmp_path), recogniser=Told(GOOD, knows=False)
+    )
+    assert segmentation.recognition == GOOD
+    assert len(asked) == 19

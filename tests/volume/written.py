@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
+from model.card import Identity
 from model.decode.ct import CtSlice, CtVolume, Place
 from model.decode.kinds import SourceFile
-from model.engine import Identity
 from model.findings import Findings, measure
 from model.preprocess import WINDOW_HU
 from model.segment import Segmentation

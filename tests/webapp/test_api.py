@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from app import create_app
-from model.engine import SHIPPED_WEIGHTS
+from model.card import SHIPPED_WEIGHTS
 from tests.webapp.forms import post_file
 
 

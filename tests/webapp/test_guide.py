@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
-from model.engine import SHIPPED_WEIGHTS, read_card
+from model.card import SHIPPED_WEIGHTS, read_card
 from webapp.guide import COLLECTIONS, summary_of
 
 

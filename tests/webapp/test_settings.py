@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from model.engine import SHIPPED_WEIGHTS
+from model.card import SHIPPED_WEIGHTS
 from webapp.settings import Settings, read_prefix, read_settings, read_workers
 
 

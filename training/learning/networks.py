@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.engine import CHANNELS_BY_COUNT, Engine, Identity, file_sha256
+from model.card import Identity, file_sha256
+from model.engine import CHANNELS_BY_COUNT, Engine
 from model.ensemble import join, load_ensemble
 from model.look import look, look_closely
 from model.network import DEFAULT, find_architecture, load_network
@@ -22,7 +23,7 @@ def reader(engine: Engine, *, quality: bool = False) -> Reader:
     """Return how pictures of 8 bits are read: by one look, or with `quality` by several (see `model.look`)."""
     if quality:
         return lambda image: look_closely(image, (0.0, 255.0), engine).probability
-    return lambda image: look(image, (0.0, 255.0), engine).probability
+    return lambda image: look(image, (0.0, 255.0), engine)
 
 
 class TrainedEngine:

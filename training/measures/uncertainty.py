@@ -30,7 +30,7 @@ FLIPS: tuple[tuple[int, ...], ...] = ((), (1,), (0,), (0, 1))
 
 def read_flipped(engine: Engine, image: NDArray[np.uint8]) -> list[FloatArray]:
     """Return the lesion probability (H, W) float32 of (H, W) uint8 for each of FLIPS, turned back; see `model.look`."""
-    looks = [look(np.flip(image, axes), (0.0, 255.0), engine).probability for axes in FLIPS]
+    looks = [look(np.flip(image, axes), (0.0, 255.0), engine) for axes in FLIPS]
     return [np.flip(answer[..., 0], axes) for answer, axes in zip(looks, FLIPS, strict=True)]
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.engine import SHIPPED_WEIGHTS, OpenVinoEngine, file_sha256
+from model.card import SHIPPED_WEIGHTS, file_sha256
+from model.engine import OpenVinoEngine
 from model.errors import WeightsError
 from model.network import build_network
 from training.learning.networks import load_any
