@@ -30,7 +30,7 @@ os.environ.setdefault("GROUNDGLASS_RESULTS", f"instance/results-{port}")
 
 try:
     settings = read_settings(os.environ)
-    # Each worker is a process with its own copy of the network: 370 MB after slices of 512x512, up to a GB after what
+    # Each worker is a process with its own copy of the network: 340 MB after slices of 512x512, up to a GB after what
     # calls rest on and pictures of 4096x4096, and 100 MB for the process beside it that decodes. Results lie on disk,
     # so any worker answers for any result. Two, whatever the cores are: one answers while the other begins anew.
     # The network of each uses all cores while no other is asked, else its share of them: on two cores one client gets
@@ -64,9 +64,9 @@ worker_connections = min(1000, allow_open_files() // 2)
 # STOP_WITHIN_S.
 graceful_timeout = 30
 # What libraries keep for ever ends with a worker: some 0.7 MB for 1,000 requests were measured with slices and pages,
-# a tenth of a worker after so many; with reports and explanations beside them more, for the first minutes at least
-# (docs/load.md). By chance a tenth more, so that workers do not end together. A volume that is being read
-# then goes to the next.
+# a tenth of a worker after so many. With reports and explanations a worker grows to 720 to 830 MB within four minutes,
+# and no further in five more (16 clients, 5,167 requests). By chance a tenth more, so that workers do not end together.
+# A volume that is being read then goes to the next.
 max_requests, max_requests_jitter = 50_000, 5_000
 # Of these, how long a volume may take to be left: a slice takes a tenth of a second, large files are written in two.
 STOP_WITHIN_S = 20

@@ -136,7 +136,8 @@ def overlay(
     # Heat goes on last, so that neither the bar nor the outline hides a part of a lesion.
     if style.outline:
         draw_outline(image, mask)
-    image[mask] = blend(gray[mask], probability[mask], style)
+    places = np.flatnonzero(mask)
+    image.reshape(-1, 3)[places] = blend(gray.reshape(-1)[places], probability.reshape(-1)[places], style)
     return image
 
 
