@@ -12,10 +12,10 @@ import numpy as np
 from benchmarks.contestant import timed
 from benchmarks.figures import Figures, spread
 from benchmarks.weights import SERVED_WEIGHTS
-from model.bounds import bound_to_lungs
 from model.decode.picture import decode_picture
 from model.engine import Engine, FloatArray, Seen, load_engine, see
 from model.findings import measure as measure_findings
+from model.look import bounded
 from model.overlay import overlay, overlay_png
 from model.phantom import EXAMPLES, SIZE, draw_phantom
 from model.png import encode_png
@@ -79,16 +79,16 @@ def steps(png: bytes, engine: Engine) -> Mapping[str, Callable[[], object]]:
     answer = quick.probability[0]
     features = None if quick.features is None else quick.features[0]
     restored = restore(answer, ct_slice.shape)
-    bounded = bound_to_lungs(restored) if "lung" in engine.channels else restored
-    lesion = np.ascontiguousarray(bounded[..., 0])
-    lung = np.ascontiguousarray(bounded[..., 1]) if "lung" in engine.channels else None
+    inside = bounded(restored, engine)
+    lesion = np.ascontiguousarray(inside[..., 0])
+    lung = np.ascontiguousarray(inside[..., 1]) if "lung" in engine.channels else None
     drawn = overlay(ct_slice.as_bytes(), lesion, threshold=DEFAULT_THRESHOLD)
     return {
         "decode": lambda: decode_picture(png),
         "preprocess": lambda: preprocess(ct_slice.pixels, value_range=ct_slice.value_range),
         "recognise": lambda: recogniser.by_features(features),
         "restore": lambda: restore(answer, ct_slice.shape),
-        "bound": lambda: bound_to_lungs(restored),
+        "bound": lambda: bounded(restored, engine),
         "measure": lambda: measure_findings(lesion, lung, threshold=DEFAULT_THRESHOLD),
         "draw": lambda: overlay(ct_slice.as_bytes(), lesion, threshold=DEFAULT_THRESHOLD),
         "encode": lambda: encode_png(drawn),

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from model.card import SHIPPED_WEIGHTS, Identity
 from model.decode.ct import CtSlice
 from model.engine import Engine, FloatArray, SeeingEngine, can_see, load_engine
 from model.errors import WeightsError
-from model.preprocess import in_proportion, preprocess
+from model.look import look_once
+from model.preprocess import in_proportion
 from model.recognise.head import Head, load_head
 
 SHIPPED_HEAD = SHIPPED_WEIGHTS.with_name(f"{SHIPPED_WEIGHTS.stem}.kinds.npz")
@@ -100,9 +99,7 @@ def features_of(ct_slice: CtSlice, engine: SeeingEngine) -> FloatArray:
     WeightsError : it does not tell.
     """
     pixels = in_proportion(ct_slice.pixels, ct_slice.spacing_mm)
-    seen = engine.see(preprocess(pixels, value_range=ct_slice.value_range)[np.newaxis])
-    features: FloatArray = _told(seen.features, engine.identity)[0]
-    return features
+    return _told(look_once(pixels, ct_slice.value_range, engine).features, engine.identity)
 
 
 def _told(features: FloatArray | None, identity: Identity) -> FloatArray:
