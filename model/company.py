@@ -10,6 +10,7 @@ from contextlib import contextmanager
 PLACES = 256
 _MOST = 254
 """What a byte can hold beside the 1 of a process that asks nothing, since 0 is nobody's."""
+_NOBODY, _NOT_ASKING = b"\0", b"\0\1"
 
 
 class Company:
@@ -45,12 +46,13 @@ class Company:
 
     def asked(self) -> int:
         """Return how many processes ask something now."""
-        return sum(place > 1 for place in self._places[:])
+        return len(self._places[:].translate(None, _NOT_ASKING))
 
     def is_busier(self) -> bool:
         """Whether another process asks less than this one."""
-        others = [place for number, place in enumerate(self._places[:]) if place and number != self._own]
-        return bool(others) and min(others) < self._places[self._own]
+        places = self._places[:]
+        others = (places[: self._own] + places[self._own + 1 :]).translate(None, _NOBODY)
+        return bool(others) and min(others) < places[self._own]
 
 
 def _place(number: int) -> int:

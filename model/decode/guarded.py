@@ -7,6 +7,7 @@ checked by `model.decode.answers`.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import json
 import logging
@@ -64,6 +65,9 @@ compressed pixels may, see `model.decode.apart`."""
 
 MAX_FILES = 500
 """After so many uploads the process is replaced: what its libraries lose or keep goes with it."""
+
+PIPE_BYTES = 1024 * 1024
+"""Of what is asked and said; the system gives 64 kB, and to nobody but root more than this."""
 
 START_S = 60.0
 """How long the process may take to start on a machine that is busy; usually half a second."""
@@ -269,7 +273,7 @@ def _start(limits: Limits) -> subprocess.Popen[bytes]:
     environment |= {"PYTHONPATH": str(_PACKAGE), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     seconds = math.ceil(max(limits.open_s, limits.slice_s))
     try:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-P", "-m", "model.decode.reader_process", str(limits.memory_mb), str(seconds)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -281,6 +285,17 @@ def _start(limits: Limits) -> subprocess.Popen[bytes]:
     except OSError as exc:
         log.error("the process that reads uploads does not start: %s", exc.strerror)
         raise _not_started() from exc
+    for pipe in _pipes(process):
+        _widen(pipe)
+    return process
+
+
+def _widen(pipe: IO[bytes]) -> None:
+    """Let a pipe hold a slice of 512×512: each time that it is full, one process waits for the other."""
+    # Only Linux has sizes to choose, and a bound on all pipes of a user.
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -10,10 +10,10 @@ import pytest
 
 PROGRAM = """
 import ctypes, threading
-from webapp.memory import share_arenas
+from webapp.memory import keep_memory
 
 if {bounded}:
-    assert share_arenas()
+    assert keep_memory()
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 together = threading.Barrier(8)

@@ -55,7 +55,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # It states no types.
         super().accept(listener)
 
     def enqueue_req(self, conn: Any) -> None:
-        """Give a connection to a thread, or wait for the head of its request."""
+        """Give a connection to a thread, wait for the head of its request, or close it where its client has."""
+        if conn.parser is not None and _has_ended(conn):
+            # Between two requests, as most clients do: there is nothing to answer.
+            self.nr_conns -= 1
+            conn.close()
+            return
         heard = _heard(conn)
         if heard is None:
             super().enqueue_req(conn)
@@ -141,9 +146,24 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # It states no types.
         return bool(keepalive) and bool(conn.parser.finish_body(deadline=time.monotonic() + _LEFT_WITHIN_S))
 
 
+def _has_ended(conn: Any) -> bool:
+    """Whether a client has closed its side, and nothing of another request is there."""
+    if _read_ahead(conn):
+        return False
+    try:
+        return bool(conn.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b"")
+    except OSError:
+        # A thread will see what it is, where it is more than that nothing has come yet.
+        return False
+
+
+def _read_ahead(conn: Any) -> bytes:
+    return b"" if conn.parser is None else bytes(conn.parser.unreader.buf.getvalue())
+
+
 def _heard(conn: Any) -> int | None:
     """Return how many bytes of an unfinished head wait in the socket; None where a thread need not wait for more."""
-    read_ahead = b"" if conn.parser is None else conn.parser.unreader.buf.getvalue()
+    read_ahead = _read_ahead(conn)
     try:
         waiting = conn.sock.recv(LARGEST_HEAD_BYTES + 1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
