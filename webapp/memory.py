@@ -1,4 +1,4 @@
-"""How the C library keeps memory that was given back: in few pools for all threads, and ready for the next slice."""
+"""How the C library keeps memory that was given back: in few pools for all threads, ready for the next slice."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ after some thousand requests 570 MB a process instead of 435."""
 
 
 KEPT_BYTES = 32 * 1024 * 1024
-"""Of each pool, what is free at its end goes back to the system beyond this only. A slice takes and frees some 20 MB, and
-the system clears each page anew: 0.6 of the 17 ms that a request takes of the cores beside its network."""
+"""Of each pool, what is free at its end goes back to the system beyond this only. A slice takes and frees some 20 MB,
+and the system clears each page anew: 0.6 of the 17 ms that a request takes of the cores beside its network."""
 
 LARGE_BYTES = 16 * 1024 * 1024
-"""From here on, pictures of more than 2048×2048 pixels, a piece of memory is the system's own, and goes back at once."""
+"""From here on, pictures of more than 2048×2048 pixels, memory is the system's own, and goes back at once."""
 
 
 def keep_memory() -> bool:

@@ -346,14 +346,16 @@ def test_an_unexpected_failure_ends_the_job_too(app: Flask, volume: bytes, monke
 
 
 def test_a_job_whose_folder_is_deleted_harms_nothing(
-    app: Flask, volume: bytes, monkeypatch: pytest.MonkeyPatch
+    app: Flask, volume: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     upload(app.test_client(), volume, name="a.nii")
     folder = app.extensions["groundglass-settings"].results
 
     def vanish(attempt: Attempt, done: int, of: int) -> None:
         for job in folder.glob("[0-9a-f]*"):
-            shutil.rmtree(job)
+            # At once: a folder that is emptied may be written into meanwhile.
+            job.rename(tmp_path / "gone")
+            shutil.rmtree(tmp_path / "gone", ignore_errors=True)
         original(attempt, done, of)
 
     original = Attempt.progress
