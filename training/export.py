@@ -9,7 +9,8 @@ the probabilities are interpolated to the slice's size after the division.
 OUT/NAME.weights.h5          the weights in 16 bit, for TensorFlow: to fine-tune, to compare
 OUT/NAME.xml, NAME.bin       the network as it is served by OpenVINO, in the precision that the card states
 OUT/NAME.float.xml, .bin     the same in floating point, weights in 16 bit, where the served form is in whole numbers:
-                             what tells chest CT from other pictures, and what explains a call, are computed by it
+                             what explains a call is computed by it
+OUT/NAME.end.npz             the lighter end of the form in whole numbers, where one is given (--end, training.distil)
 OUT/NAME.json                the card: what the files are and their SHA-256; training.card adds data and figures
 
 Which precision is served is decided by measurement: the fastest of 8-bit whole numbers, bfloat16 and float32 whose
@@ -18,7 +19,8 @@ The whole numbers are calibrated on training slices.
 
 python -m training.export --again --name groundglass-2 --out model/weights
 
-measures and decides anew, from the files that were exported before; the rest of the card stays.
+measures and decides anew, from the files that were exported before; the rest of the card stays. Without --end the end
+that lies there is used again.
 """
 
 from __future__ import annotations
@@ -47,7 +49,8 @@ from training.commands import count, sentences
 from training.commands import temperature as read_temperature
 from training.data.dataset import MANIFEST, Row, describe_manifest, read_manifest
 from training.data.splits import split_rows
-from training.forms import save_for_openvino, save_in_8_bit, save_in_16_bit
+from training.forms import divide_lesion_logit, save_for_openvino, save_in_8_bit, save_in_16_bit
+from training.light_end import LightEnd, read_light_end
 from training.measures.robustness import spread_evenly
 from training.precision import BF16, F32, INT8, fastest, measure_forms
 
@@ -55,6 +58,8 @@ log = logging.getLogger(__name__)
 
 TOLERANCE = 0.02
 """Largest difference of a probability between the original and its forms in 16 bit, which keep three digits."""
+
+END_SUFFIX = ".end.npz"
 
 CALIBRATED_ON = 300
 """Training slices that the ranges of whole numbers are taken from."""
@@ -80,7 +85,9 @@ def read_slices(manifest: Path, *, calibrate_on: int = CALIBRATED_ON) -> Slices:
     return Slices(spread_evenly(training, calibrate_on), validation, describe_manifest(manifest))
 
 
-def export(weights: Path, out: Path, name: str, slices: Slices, *, temperature: float = 1.0) -> Path:
+def export(
+    weights: Path, out: Path, name: str, slices: Slices, *, temperature: float = 1.0, end: Path | None = None
+) -> Path:
     """Write the served files of a network and their card.
 
     Parameters
@@ -89,6 +96,7 @@ def export(weights: Path, out: Path, name: str, slices: Slices, *, temperature: 
     out : folder, made if absent; files of the same name are replaced.
     name : the model's id, and the stem of the files.
     temperature : above 0; 1.0 leaves the probabilities as they were trained.
+    end : of the form in whole numbers, as `training.distil` writes it; None where that keeps the network's own.
 
     Returns
     -------
@@ -114,11 +122,11 @@ def export(weights: Path, out: Path, name: str, slices: Slices, *, temperature: 
                 file.name: _difference(network, file) for file in (keras_file, floating)
             },
         }
-        return _serve(keras_file, floating, out, about, slices)
+        return _serve(keras_file, floating, out, about, slices, end)
 
 
-def export_again(out: Path, name: str, slices: Slices) -> Path:
-    """Decide anew how a network that was exported is served; raises as `export`.
+def export_again(out: Path, name: str, slices: Slices, *, end: Path | None = None) -> Path:
+    """Decide anew how a network that was exported is served, by another end or by its own; raises as `export`.
 
     What the card tells of the earlier forms goes: the figures of the report, and differences from the original, which
     is not there any more.
@@ -133,16 +141,20 @@ def export_again(out: Path, name: str, slices: Slices) -> Path:
         keras_file, floating = Path(folder) / f"{name}.weights.h5", Path(folder) / f"{name}.float.xml"
         shutil.copy(out / keras_file.name, keras_file)
         save_for_openvino(load_network(keras_file), floating)
-        return _serve(keras_file, floating, out, about, slices)
+        there = out / f"{name}{END_SUFFIX}"
+        return _serve(keras_file, floating, out, about, slices, end or (there if there.exists() else None))
 
 
-def _serve(keras_file: Path, floating: Path, out: Path, about: Mapping[str, Any], slices: Slices) -> Path:
+def _serve(
+    keras_file: Path, floating: Path, out: Path, about: Mapping[str, Any], slices: Slices, end: Path | None
+) -> Path:
     """Decide for a precision and write what it needs, the card last.
 
     keras_file, floating : the forms in 16 bit, in a folder of their own.
     """
     whole = floating.with_name(floating.name.replace(".float.", ".whole."))
-    save_in_8_bit(floating, whole, slices.calibration)
+    light_end = None if end is None else read_light_end(end)
+    save_in_8_bit(floating, whole, slices.calibration, light_end)
     forms = {INT8: whole, BF16: floating, F32: floating}
     measured = measure_forms(keras_file, forms, slices.validation)
     precision = fastest(measured)
@@ -154,13 +166,16 @@ def _serve(keras_file: Path, floating: Path, out: Path, about: Mapping[str, Any]
         "manifest": slices.manifest,
         "cores": os.cpu_count(),
     }
-    return _write(keras_file, forms[precision], floating, out, dict(about) | {"precision": told})
+    return _write(keras_file, forms[precision], floating, out, dict(about) | {"precision": told}, light_end)
 
 
-def _write(keras_file: Path, form: Path, floating: Path, out: Path, card: dict[str, Any]) -> Path:
+def _write(
+    keras_file: Path, form: Path, floating: Path, out: Path, card: dict[str, Any], light_end: LightEnd | None
+) -> Path:
     """Put the files of a network into their folder, and their hashes into its card."""
     name = keras_file.name.removesuffix(".weights.h5")
     served, beside, told = out / f"{name}.xml", out / floating.name, out / f"{name}.json"
+    learned = out / f"{name}{END_SUFFIX}"
     out.mkdir(parents=True, exist_ok=True)
     # The hashes of an earlier export would call the new files damaged.
     told.unlink(missing_ok=True)
@@ -173,6 +188,11 @@ def _write(keras_file: Path, form: Path, floating: Path, out: Path, card: dict[s
     else:
         _copy_form(floating, beside)
         files += [beside, beside.with_suffix(".bin")]
+    if light_end is None:
+        learned.unlink(missing_ok=True)
+    else:
+        light_end.save(learned)
+        files.append(learned)
     card["sha256"] = {file.name: file_sha256(file) for file in files}
     told.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     return served
@@ -182,23 +202,6 @@ def _copy_form(source: Path, target: Path) -> None:
     """Copy an .xml and the .bin beside it."""
     shutil.copy(source, target)
     shutil.copy(source.with_suffix(".bin"), target.with_suffix(".bin"))
-
-
-def divide_lesion_logit(network: keras.Model, temperature: float) -> None:
-    """Divide the logit of a network's first channel, the lesion, by a temperature; changes the last convolution.
-
-    Raises
-    ------
-    ValueError : the temperature is not above 0.
-    """
-    # Written so that NaN fails too.
-    if not 0.0 < temperature < float("inf"):
-        raise ValueError(f"temperature must be above 0, got {temperature}")
-    last = next(layer for layer in reversed(network.layers) if layer.weights)
-    kernel, bias = (weight.copy() for weight in last.get_weights())  # (3, 3, maps, classes), (classes,)
-    kernel[..., 0] /= temperature
-    bias[0] /= temperature
-    last.set_weights([kernel, bias])
 
 
 def _difference(network: keras.Model, file: Path) -> float:
@@ -236,14 +239,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--calibrate-on", type=count, default=CALIBRATED_ON, help="training slices (default: %(default)s)"
     )
+    parser.add_argument("--end", type=Path, help="a lighter end that training.distil has learned from these weights")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with sentences(parser):
         slices = read_slices(options.manifest, calibrate_on=options.calibrate_on)
         if options.again:
-            export_again(options.out, options.name, slices)
+            export_again(options.out, options.name, slices, end=options.end)
         else:
-            export(options.weights, options.out, options.name, slices, temperature=options.temperature)
+            export(options.weights, options.out, options.name, slices, temperature=options.temperature, end=options.end)
 
 
 if __name__ == "__main__":

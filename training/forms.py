@@ -15,7 +15,25 @@ import openvino
 
 from model.preprocess import preprocess
 from training.data.dataset import Row, read_sample
+from training.light_end import LightEnd, replace_end
 from training.subpixel import gather_answers, merge_enlargements
+
+
+def divide_lesion_logit(network: keras.Model, temperature: float) -> None:
+    """Divide the logit of a network's first channel, the lesion, by a temperature; changes the last convolution.
+
+    Raises
+    ------
+    ValueError : the temperature is not above 0.
+    """
+    # Written so that NaN fails too.
+    if not 0.0 < temperature < float("inf"):
+        raise ValueError(f"temperature must be above 0, got {temperature}")
+    last = next(layer for layer in reversed(network.layers) if layer.weights)
+    kernel, bias = (weight.copy() for weight in last.get_weights())  # (3, 3, maps, classes), (classes,)
+    kernel[..., 0] /= temperature
+    bias[0] /= temperature
+    last.set_weights([kernel, bias])
 
 
 def save_in_16_bit(network: keras.Model, file: Path) -> None:
@@ -77,7 +95,7 @@ def save_for_openvino(network: keras.Model, file: Path) -> None:
         openvino.save_model(converted, file, compress_to_fp16=True)
 
 
-def save_in_8_bit(floating: Path, file: Path, rows: Sequence[Row]) -> None:
+def save_in_8_bit(floating: Path, file: Path, rows: Sequence[Row], end: LightEnd | None = None) -> None:
     """Write a network that computes in whole numbers of 8 bits where that is possible.
 
     The ranges of activations are those seen on slices, and the biases of layers are corrected for what rounding moves
@@ -88,6 +106,7 @@ def save_in_8_bit(floating: Path, file: Path, rows: Sequence[Row]) -> None:
     ----------
     floating : the .xml in floating point. file : the .xml to be written.
     rows : slices that the network was trained on; some hundred are enough.
+    end : in place of the network's own; None where it keeps that.
     """
     # NNCF would report its use to its makers.
     os.environ["NNCF_CI"] = "1"
@@ -95,6 +114,8 @@ def save_in_8_bit(floating: Path, file: Path, rows: Sequence[Row]) -> None:
 
     slices = nncf.Dataset(list(rows), lambda row: {0: preprocess(read_sample(row).image)[np.newaxis]})
     model = openvino.Core().read_model(floating)
+    if end is not None:
+        replace_end(model, end)
     merge_enlargements(model)
     gather_answers(model)
     whole = nncf.quantize(

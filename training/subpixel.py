@@ -154,6 +154,12 @@ def _parts(convolution: Node) -> list[Output]:
     return [read]
 
 
+def enlarged_by(node: Node) -> Output | None:
+    """Return what a convolution reads enlarged, and nothing beside it, as it was before; None where it is not so."""
+    parts = _parts(node) if _is(node, "Convolution") else []
+    return _small(parts[0]) if len(parts) == 1 else None
+
+
 def _small(part: Output) -> Output | None:
     """Return what a part, (1, C, 2 H, 2 W), was enlarged from, (1, C, H, W); None where it was not."""
     turned = part.get_node()

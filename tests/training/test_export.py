@@ -17,6 +17,8 @@ from model.phantom import EXAMPLES, draw_phantom
 from model.preprocess import preprocess
 from tests.training.drawn import write_data
 from training import export, precision
+from training.forms import divide_lesion_logit
+from training.light_end import LightEnd
 from training.measures import accuracy
 
 SPEEDS = (4.0, 1.0, 2.0, 3.0)
@@ -88,7 +90,7 @@ def test_it_decides_anew_from_what_was_exported(
     exported: Path, slices: export.Slices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = shutil.copytree(exported, tmp_path / "out")
-    monkeypatch.setattr(export, "save_in_8_bit", lambda floating, file, rows: export._copy_form(floating, file))
+    monkeypatch.setattr(export, "save_in_8_bit", lambda floating, file, rows, end: export._copy_form(floating, file))
     monkeypatch.setattr(export, "fastest", lambda measured: "bf16")
     before = json.loads((out / "drawn-1.json").read_text())
     (out / "drawn-1.json").write_text(json.dumps(before | {"validation": "of the form before"}))
@@ -105,6 +107,28 @@ def test_it_decides_anew_from_what_was_exported(
         name: before[name] for name in set(before) - changed
     }
     assert load_engine(out / "drawn-1.xml").identity.model_id == "drawn-1"
+
+
+def test_a_lighter_end_is_served_and_kept(exported: Path, slices: export.Slices, tmp_path: Path) -> None:
+    out, end = shutil.copytree(exported, tmp_path / "out"), tmp_path / "end.npz"
+    before, maps, classes = 32, 16, 2
+    nothing = {"first": (maps, before, 3, 3), "last": (4 * classes, maps, 3, 3)}
+    kernels = {name: np.zeros(shape, np.float32) for name, shape in nothing.items()}
+    biases = {f"{name}_bias": np.zeros(shape[0], np.float32) for name, shape in nothing.items()}
+    # Whatever the slice, 0.5 is what a logit of 0 says.
+    LightEnd(**kernels, **biases).save(end)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accuracy, "POOLED_BOUND", 1.0)
+        patch.setattr(accuracy, "PATIENT_BOUND", 1.0)
+        patch.setattr(precision, "time_slices", lambda engines: dict(zip(engines, SPEEDS, strict=True)))
+        for given in (end, None):
+            export.export_again(out, "drawn-1", slices, end=given)
+            np.testing.assert_allclose(load_engine(out / "drawn-1.xml").predict(BATCH), 0.5, atol=0.01)
+            assert (out / "drawn-1.end.npz").exists()
+            assert set(json.loads((out / "drawn-1.json").read_text())["sha256"]) >= {"drawn-1.end.npz"}
+    # What explains a call is the whole network still.
+    was, now = (load_engine(float_form(folder / "drawn-1.xml")).predict(BATCH) for folder in (exported, out))
+    np.testing.assert_array_equal(now, was)
 
 
 def test_the_card_names_the_files_that_are_there(exported: Path) -> None:
@@ -127,7 +151,7 @@ def test_it_refuses_to_keep_what_answers_otherwise(
 def test_it_writes_nothing_where_every_form_loses_too_much(
     exported: Path, slices: export.Slices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "save_in_8_bit", lambda floating, file, rows: export._copy_form(floating, file))
+    monkeypatch.setattr(export, "save_in_8_bit", lambda floating, file, rows, end: export._copy_form(floating, file))
     monkeypatch.setattr(accuracy, "POOLED_BOUND", -2.0)
     out = shutil.copytree(exported, tmp_path / "out")
     before = {file.name: file_sha256(file) for file in out.iterdir()}
@@ -139,7 +163,7 @@ def test_it_writes_nothing_where_every_form_loses_too_much(
 def test_the_temperature_is_inside_the_weights(trained: Path) -> None:
     network = load_network(trained)
     before = network.predict_on_batch(BATCH).astype(np.float64)
-    export.divide_lesion_logit(network, 2.5)
+    divide_lesion_logit(network, 2.5)
     after = network.predict_on_batch(BATCH).astype(np.float64)
     certain = (before[..., 0] > 0.999) | (before[..., 0] < 0.001)
     logit = np.log(before[..., 0] / (1.0 - before[..., 0]))[~certain]
