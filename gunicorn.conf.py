@@ -28,8 +28,8 @@ bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 # Two servers of one checkout must not share a folder: each empties its own when it stops.
 os.environ.setdefault("GROUNDGLASS_RESULTS", f"instance/results-{port}")
 
-# Threads of OpenCV that have nothing to do would look for work 10,000 times before they sleep: 0.2 thousand changes of
-# thread for each request, 1.6 ms of the cores that the network lacks. It reads this when it is loaded, in the workers.
+# Threads of OpenCV that have nothing to do would look for work for a while before they sleep: 220 changes of thread for
+# each request, 1.6 ms of the cores that the network lacks. It reads this when it is loaded, in the workers.
 for who in ("WORKER", "MAIN"):
     os.environ.setdefault(f"OPENCV_THREAD_POOL_ACTIVE_WAIT_{who}", "0")
 

@@ -19,16 +19,17 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
+from model.preprocess import INPUT_SIZE
 from training.commands import count, sentences
 from training.data.augment import Augmentation
 from training.data.dataset import MANIFEST, SliceBatches, read_manifest, read_scans
 from training.data.splits import split_rows
 from training.learning.schedule import CosineWithWarmup
 from training.light_end import BLOCK, MAPS, LightEnd, before_end
+from training.measures.robustness import spread_evenly
 
 log = logging.getLogger(__name__)
 
-SIZE = 448
 PIECE = 96
 """Sides of the pieces that are learned from, in pixels of what the end reads, half as many as the slice has."""
 
@@ -173,8 +174,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     with sentences(parser):
         training, _ = split_rows(read_manifest(options.manifest))
-        rows = training if options.slices is None else training[:: max(1, len(training) // options.slices)]
-        batches = SliceBatches(read_scans(rows), size=SIZE, batch_size=1, seed=0, augmentation=AUGMENTATION)
+        rows = training if options.slices is None else spread_evenly(training, options.slices)
+        batches = SliceBatches(read_scans(rows), size=INPUT_SIZE, batch_size=1, seed=0, augmentation=AUGMENTATION)
         pieces = see_pieces(options.network, batches, np.random.default_rng(0))
         options.out.parent.mkdir(parents=True, exist_ok=True)
         learn(pieces, epochs=options.epochs).save(options.out)

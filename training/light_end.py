@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,9 +46,13 @@ class LightEnd:
 
 
 def read_light_end(file: Path) -> LightEnd:
-    """Read an end that was saved; raises OSError, ValueError, KeyError where it is none."""
-    with np.load(file) as arrays:
-        return LightEnd(**{name: arrays[name] for name in LightEnd.__dataclass_fields__})
+    """Read an end that was saved; raises OSError where it cannot be read, ValueError where it is none."""
+    try:
+        with file.open("rb") as content, np.load(content) as arrays:
+            return LightEnd(**{name: arrays[name] for name in LightEnd.__dataclass_fields__})
+    # NumPy takes other files for a pickle, or for one array, which no block can hold.
+    except (ValueError, KeyError, TypeError, AttributeError, BadZipFile) as exc:
+        raise ValueError(f"{file} is no end of a network: write one with python -m training.distil") from exc
 
 
 def before_end(network: Model) -> Output:

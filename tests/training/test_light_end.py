@@ -110,6 +110,18 @@ def test_an_end_is_read_as_it_was_saved(end: LightEnd, tmp_path: Path) -> None:
         np.testing.assert_array_equal(getattr(found, name), values)
 
 
+def test_what_is_no_end_is_refused(tmp_path: Path) -> None:
+    for name, write in (
+        ("other.npz", lambda file: np.savez(file, first=np.zeros(3))),
+        ("one.npy", lambda file: np.save(file, np.zeros(3))),
+        ("torn.npz", lambda file: file.write_bytes(b"PK\x03\x04")),
+        ("text.npz", lambda file: file.write_text("no end")),
+    ):
+        write(tmp_path / name)
+        with pytest.raises(ValueError, match=f"{name} is no end of a network"):
+            read_light_end(tmp_path / name)
+
+
 def test_pixels_are_gathered_as_the_end_gives_them() -> None:
     picture = np.arange(4 * 4 * 2).reshape(4, 4, 2)
     gathered = gathered_pixels(picture)
