@@ -74,6 +74,9 @@ def test_sign_out_stands_among_the_links_as_one_of_them(shut: Shut, chromium: Br
     with chromium.new_context() as context:
         page = context.new_page()
         sign_in(page, shut, shut.keys["alice"])
+        expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+        # A page's parts are there before its style sheet is.
+        page.wait_for_load_state()
         told = "element => ['color', 'background-color'].map((name) => getComputedStyle(element)[name])"
         link = page.get_by_role("link", name="Help").evaluate(told)
         assert page.get_by_role("button", name="Sign out").evaluate(told) == link
