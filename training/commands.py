@@ -46,6 +46,14 @@ def count(text: str) -> int:
     return number
 
 
+def at_least_one(text: str) -> int:
+    """Read a whole number of 1 or more, for argparse."""
+    number = _whole(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, got {text!r}")
+    return number
+
+
 def input_size(text: str) -> int:
     """Read the side of a network's input, for argparse; see `model.network.build_network`."""
     size = _whole(text)

@@ -1,7 +1,8 @@
 """Learn a lighter end for a network from its own answers: python -m training.distil --network NET.xml --out END.npz
 
-The slices are those that the network was trained on, augmented as in training; pieces of them are shown, some about
-lesions. What is learned is how the network answers, not where lesions are drawn; no patient who validates is seen.
+The slices are those of the manifest's training patients, augmented as in training; pieces of them are shown, some about
+lesions. What is learned is how the network answers, not where lesions are drawn; no patient who validates is seen, but
+the network's answers are divided by a temperature, which was fitted on these.
 `training.export --end` puts the end in the place of the network's own.
 """
 
@@ -20,7 +21,7 @@ import openvino
 from numpy.typing import NDArray
 
 from model.preprocess import INPUT_SIZE
-from training.commands import count, sentences
+from training.commands import at_least_one, sentences
 from training.data.augment import Augmentation
 from training.data.dataset import MANIFEST, SliceBatches, read_manifest, read_scans
 from training.data.splits import split_rows
@@ -71,7 +72,7 @@ def see_pieces(network: Path, batches: SliceBatches, rng: np.random.Generator) -
 def _answers(network: Path, batches: SliceBatches) -> Iterator[tuple[Half, Half]]:
     """Yield, for each slice, what the end reads, and what the network answers, each (H, W, channels)."""
     core = openvino.Core()
-    model = core.read_model(network)
+    model = _read_network(core, network)
     graph = openvino.Model([before_end(model), model.get_results()[0].input_value(0)], model.get_parameters())
     request = core.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
     for number in range(len(batches)):
@@ -81,6 +82,15 @@ def _answers(network: Path, batches: SliceBatches) -> Iterator[tuple[Half, Half]
             yield np.moveaxis(maps[0], 0, -1).astype(np.float16), gathered_pixels(probability[0]).astype(np.float16)
         if number % 100 == 0:
             log.info("%d of %d batches seen", number, len(batches))
+
+
+def _read_network(core: openvino.Core, network: Path) -> openvino.Model:
+    try:
+        return core.read_model(network)
+    except RuntimeError as exc:
+        raise ValueError(
+            f"{network} cannot be read as a network of OpenVINO: name the .float.xml of an export"
+        ) from exc
 
 
 def gathered_pixels(picture: NDArray[Any]) -> NDArray[Any]:
@@ -168,8 +178,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--network", type=Path, required=True, help="the .xml in floating point that an export wrote")
     parser.add_argument("--out", type=Path, required=True, help="the .npz to be written")
     parser.add_argument("--manifest", type=Path, default=MANIFEST, help="of the scans (default: %(default)s)")
-    parser.add_argument("--epochs", type=count, default=EPOCHS, help="(default: %(default)s)")
-    parser.add_argument("--slices", type=count, default=None, help="only so many, spread evenly (default: all)")
+    parser.add_argument("--epochs", type=at_least_one, default=EPOCHS, help="(default: %(default)s)")
+    parser.add_argument("--slices", type=at_least_one, default=None, help="only so many, spread evenly (default: all)")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     with sentences(parser):

@@ -10,7 +10,8 @@ OUT/NAME.weights.h5          the weights in 16 bit, for TensorFlow: to fine-tune
 OUT/NAME.xml, NAME.bin       the network as it is served by OpenVINO, in the precision that the card states
 OUT/NAME.float.xml, .bin     the same in floating point, weights in 16 bit, where the served form is in whole numbers:
                              what explains a call is computed by it
-OUT/NAME.end.npz             the lighter end of the form in whole numbers, where one is given (--end, training.distil)
+OUT/NAME.end.npz             the lighter end of the form in whole numbers, where it is served and an end is given
+                             (--end, training.distil)
 OUT/NAME.json                the card: what the files are and their SHA-256; training.card adds data and figures
 
 Which precision is served is decided by measurement: the fastest of 8-bit whole numbers, bfloat16 and float32 whose
@@ -20,7 +21,7 @@ The whole numbers are calibrated on training slices.
 python -m training.export --again --name groundglass-2 --out model/weights
 
 measures and decides anew, from the files that were exported before; the rest of the card stays. Without --end the end
-that lies there is used again.
+that lies there is used again; without either, the network keeps its own.
 """
 
 from __future__ import annotations
@@ -166,7 +167,8 @@ def _serve(
         "manifest": slices.manifest,
         "cores": os.cpu_count(),
     }
-    return _write(keras_file, forms[precision], floating, out, dict(about) | {"precision": told}, light_end)
+    kept = light_end if precision == INT8 else None
+    return _write(keras_file, forms[precision], floating, out, dict(about) | {"precision": told}, kept)
 
 
 def _write(

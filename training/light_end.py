@@ -49,10 +49,25 @@ def read_light_end(file: Path) -> LightEnd:
     """Read an end that was saved; raises OSError where it cannot be read, ValueError where it is none."""
     try:
         with file.open("rb") as content, np.load(content) as arrays:
-            return LightEnd(**{name: arrays[name] for name in LightEnd.__dataclass_fields__})
+            end = LightEnd(**{name: arrays[name] for name in LightEnd.__dataclass_fields__})
     # NumPy takes other files for a pickle, or for one array, which no block can hold.
     except (ValueError, KeyError, TypeError, AttributeError, BadZipFile) as exc:
         raise ValueError(f"{file} is no end of a network: write one with python -m training.distil") from exc
+    _check(end, file)
+    return end
+
+
+def _check(end: LightEnd, file: Path) -> None:
+    """Raise ValueError where kernels and biases do not fit one another, or are no numbers."""
+    for kernel, bias in ((end.first, end.first_bias), (end.last, end.last_bias)):
+        if kernel.shape[2:] != (3, 3) or kernel.ndim != 4 or bias.shape != kernel.shape[:1]:
+            raise ValueError(f"{file} is no end of a network: a kernel is {kernel.shape}, its bias {bias.shape}")
+        if not all(part.dtype == np.float32 and np.isfinite(part).all() for part in (kernel, bias)):
+            raise ValueError(f"{file} is no end of a network: {kernel.dtype} or not finite, where float32 must be")
+    if end.last.shape[1] != end.first.shape[0]:
+        raise ValueError(
+            f"{file} is no end of a network: {end.first.shape[0]} maps, of which {end.last.shape[1]} are read"
+        )
 
 
 def before_end(network: Model) -> Output:
@@ -69,8 +84,19 @@ def before_end(network: Model) -> Output:
 
 
 def replace_end(network: Model, end: LightEnd) -> None:
-    """Let an end give the probabilities, (1, H, W, C), in place of a network's own last stage."""
-    maps = opset13.relu(_convolution(before_end(network), end.first, end.first_bias))
+    """Let an end give the probabilities, (1, H, W, C), in place of a network's own last stage.
+
+    Raises
+    ------
+    ValueError : it does not fit the network.
+    """
+    before = before_end(network)
+    channels = before.get_shape()[1]
+    if end.first.shape[1] != channels:
+        raise ValueError(
+            f"the end reads {end.first.shape[1]} channels, the network has {channels} before its last stage"
+        )
+    maps = opset13.relu(_convolution(before, end.first, end.first_bias))
     blocks = opset13.sigmoid(_convolution(maps, end.last, end.last_bias))
     laid_out = opset13.depth_to_space(blocks, "blocks_first", BLOCK)
     answer = opset13.transpose(laid_out, np.array([0, 2, 3, 1], np.int64)).output(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -110,16 +111,28 @@ def test_an_end_is_read_as_it_was_saved(end: LightEnd, tmp_path: Path) -> None:
         np.testing.assert_array_equal(getattr(found, name), values)
 
 
-def test_what_is_no_end_is_refused(tmp_path: Path) -> None:
+def test_what_is_no_end_is_refused(end: LightEnd, tmp_path: Path) -> None:
     for name, write in (
         ("other.npz", lambda file: np.savez(file, first=np.zeros(3))),
         ("one.npy", lambda file: np.save(file, np.zeros(3))),
         ("torn.npz", lambda file: file.write_bytes(b"PK\x03\x04")),
         ("text.npz", lambda file: file.write_text("no end")),
+        ("short.npz", lambda file: replace(end, first_bias=end.first_bias[:-1]).save(file)),
+        ("other-maps.npz", lambda file: replace(end, last=end.last[:, :-1]).save(file)),
+        ("double.npz", lambda file: replace(end, last=end.last.astype(np.float64)).save(file)),
+        ("nan.npz", lambda file: replace(end, last_bias=end.last_bias * np.float32("nan")).save(file)),
+        ("scalar.npz", lambda file: replace(end, first=np.array(1.0, np.float32)).save(file)),
     ):
         write(tmp_path / name)
         with pytest.raises(ValueError, match=f"{name} is no end of a network"):
             read_light_end(tmp_path / name)
+
+
+def test_an_end_of_another_network_is_refused(unet: keras.Model, end: LightEnd, tmp_path: Path) -> None:
+    save_for_openvino(unet, tmp_path / "unet.xml")
+    wider = replace(end, first=np.zeros((MAPS, BEFORE + 1, 3, 3), np.float32))
+    with pytest.raises(ValueError, match=f"the end reads {BEFORE + 1} channels, the network has {BEFORE}"):
+        replace_end(openvino.Core().read_model(tmp_path / "unet.xml"), wider)
 
 
 def test_pixels_are_gathered_as_the_end_gives_them() -> None:
@@ -139,6 +152,23 @@ def test_an_end_learns_what_the_network_answers() -> None:
     inside = slice(distil.BORDER, -distil.BORDER)
     right = (found > 0.5) == (answer[0] > 0.5)
     assert right[inside, inside].mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [(["--epochs", "0"], "1 or more"), (["--slices", "0"], "1 or more"), ([], "none.xml cannot be read as a network")],
+    ids=["epochs", "slices", "network"],
+)
+def test_what_cannot_be_learned_from_is_told(
+    more: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_data(tmp_path / "data")
+    command = ["--network", str(tmp_path / "none.xml"), "--manifest", str(data), "--out", str(tmp_path / "end.npz")]
+    with pytest.raises(SystemExit) as ended:
+        distil.main([*command, *more])
+    assert ended.value.code != 0
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "end.npz").exists()
 
 
 def test_from_the_command_line(tmp_path: Path) -> None:
