@@ -84,7 +84,9 @@ def test_whole_numbers_answer_nearly_as_floating_ones(in_keras: Engine, engine: 
     # What a slice may differ by; what all validation slices lose is measured by the export, and in the card.
     whole, floating = engine.predict(BATCH), in_keras.predict(BATCH)
     difference = np.abs(whole - floating)
-    assert difference.max() <= 0.1
+    # Single pixels at the edges of lesions differ by more: the lighter last stage sees half as many.
+    assert difference.max() <= 0.4
+    assert (difference > 0.1).mean() <= 0.004
     assert difference.mean() <= 0.005
     for channel in range(2):
         assert overlap(floating[..., channel] >= 0.5, whole[..., channel] >= 0.5).dice >= 0.99
