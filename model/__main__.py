@@ -21,17 +21,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _segment(options: argparse.Namespace) -> int:
     # Here, so that --help does not wait for OpenCV and the engine; in this order, so that networks load meanwhile.
-    from model.networks import Networks
+    from model.networks import NetworkLoader
 
-    networks = Networks(options.weights, volumes=not all(map(is_picture, options.inputs)))
-    from model.batch import Options, run
+    networks = NetworkLoader(options.weights, volumes=not all(map(is_picture, options.inputs)))
+    from model.reading import How
+    from model.segment_files import Options, run
 
     how = Options(
-        threshold=options.threshold,
-        quality=options.quality,
+        how=How(options.threshold, options.quality, options.force),
         as_picture=options.as_picture,
         patient=options.patient_name,
-        force=options.force,
         overlays=options.overlays,
     )
     return run(options.inputs, out=options.out, options=how, networks=networks)

@@ -10,10 +10,11 @@ from model.card import SHIPPED_WEIGHTS
 from model.cores import usable_cores
 from model.engine import Engine
 from model.ensemble import load_ensemble
-from model.recognise.judge import Recogniser, load_recogniser
+from model.reading import Networks
+from model.recognise.judge import load_recogniser
 
 
-class Networks:
+class NetworkLoader:
     """What recognises chest CT, and the network that finds lesions: for single slices, for volumes, or for both.
 
     For a volume it reads a slice by each core: a twentieth more of them in a second than one after the other by all
@@ -42,17 +43,16 @@ class Networks:
         self._first.result()
         self._recogniser.result()
 
-    def recogniser(self) -> Recogniser:
-        """Return what recognises chest CT."""
-        return self._recogniser.result()
-
-    def for_slices(self) -> Engine:
+    def for_slices(self) -> Networks:
         """Return what reads slices one after the other."""
-        return self._begin(1).result()
+        return self._of(streams=1)
 
-    def for_volumes(self) -> Engine:
+    def for_volumes(self) -> Networks:
         """Return what reads several slices at the same time."""
-        return self._begin(usable_cores()).result()
+        return self._of(streams=usable_cores())
+
+    def _of(self, *, streams: int) -> Networks:
+        return Networks(self._begin(streams).result(), self._recogniser.result())
 
     def _begin(self, streams: int) -> Future[Engine]:
         if streams not in self._engines:

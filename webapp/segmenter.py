@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from flask import current_app
 
 from model.cores import usable_cores
-from model.engine import Engine, Sharing, load_engine
+from model.engine import Sharing, load_engine
 from model.errors import WeightsError
-from model.recognise.judge import Recogniser, load_recogniser
+from model.reading import Networks
+from model.recognise.judge import load_recogniser
 from webapp.company import WORKERS
 from webapp.monitoring.metrics import TimedEngine
 from webapp.settings import Settings, read_workers
@@ -22,14 +22,6 @@ from webapp.settings import Settings, read_workers
 log = logging.getLogger(__name__)
 
 EXTENSION = "groundglass-segmenter"
-
-
-@dataclass(frozen=True)
-class Networks:
-    """What reads a slice: the network that finds lesions, and what tells chest CT from other pictures before it."""
-
-    engine: Engine
-    recogniser: Recogniser
 
 
 @lru_cache(maxsize=1)

@@ -340,7 +340,7 @@ def test_no_more_jobs_are_claimed_than_may_be_in_work(app: Flask, volume: bytes)
 def test_an_unexpected_failure_ends_the_job_too(app: Flask, volume: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     client = app.test_client()
     address = upload(client, volume, name="scan.nii")
-    monkeypatch.setattr("webapp.jobs.work.segment_volume", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("webapp.jobs.work.read_study", lambda *_, **__: 1 / 0)
     queue_of(app).work_once()
     assert "Something went wrong in the server" in client.get(address, headers=BROWSER).text
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import Busy
+from model.reading import How
 from webapp.jobs.attempt import Attempt, begin, tend
 from webapp.jobs.status import ORDER, QUEUED, UPLOAD, WORKING, Status, put_in_queue, read_status
 from webapp.results import ResultStore
@@ -42,6 +43,11 @@ class Order:
     patient: bool  # whether the report names the patient and the file
     each_picture: bool = False  # whether each file is a picture, to be read by itself
     force: bool = False  # whether it is read even where it does not look like a chest CT
+
+    @property
+    def how(self) -> How:
+        """Return what of it decides what is found."""
+        return How(self.threshold, self.quality, self.force)
 
 
 class JobStore:

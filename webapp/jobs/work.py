@@ -6,27 +6,27 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from model import reading
 from model.decode.ct import CtSlice
 from model.decode.guarded import VOLUME, Reader
 from model.decode.kinds import SourceFile
-from model.decode.study import Study, VolumeStudy
+from model.decode.study import Study
 from model.errors import GroundglassError, NotAnImage, StorageError
-from model.export.folder import with_file_notes, write_all
+from model.export.folder import write_all
 from model.export.lines import lines, spacing, summary
 from model.export.pdf import made_on, today
 from model.export.tables import measurements
 from model.overlay import lung_png, original_png, probability_png
-from model.segment import Segmentation, segment_slice
+from model.reading import Networks, VolumeReading, read_study
+from model.segment import Segmentation
 from model.volume.areas import measure_areas
 from model.volume.files import SliceFiles
-from model.volume.segment import segment_volume
 from webapp.jobs.attempt import Attempt, Lost, Stopped
 from webapp.jobs.pictures import read_pictures
 from webapp.jobs.status import UPLOAD
 from webapp.jobs.store import FILES, SLICES, Order, read_order, upload_names
 from webapp.monitoring.metrics import DECODE, ENCODE, count_doubt, count_error, timed
 from webapp.results import write_result
-from webapp.segmenter import Networks
 
 log = logging.getLogger(__name__)
 
@@ -91,10 +91,14 @@ def _read(attempt: Attempt, networks: Networks) -> None:
             return
         with timed(DECODE):
             study = reader.open_study(sources, attempt.scratch, as_picture=order.as_picture)
-        if isinstance(study, CtSlice):
-            _read_picture(study, order, attempt, networks)
+        slices = SliceFiles(attempt.made / SLICES)
+        read = read_study(study, networks, order.how, files=slices, progress=attempt.progress)
+        if isinstance(read, Segmentation):
+            # What turned out to be one picture: a zip with one PNG, say.
+            count_doubt(read.recognition)
+            write_result(attempt.made, *picture_result(read, order.shown_name))
         else:
-            _read_volume(study, order, attempt, networks)
+            _keep_volume(read, order, attempt)
 
 
 def _read_alone(
@@ -111,22 +115,9 @@ def _sources(folder: Path, order: Order) -> list[SourceFile]:
     return [SourceFile(path, name) for path, name in zip(files, order.names, strict=True)]
 
 
-def _read_picture(ct_slice: CtSlice, order: Order, attempt: Attempt, networks: Networks) -> None:
-    """Read what turned out to be one picture: a zip with one PNG, say."""
-    segmentation = read_slice(ct_slice, order, networks)
-    write_result(attempt.made, *picture_result(segmentation, order.shown_name))
-
-
 def read_slice(ct_slice: CtSlice, order: Order, networks: Networks) -> Segmentation:
-    """Read a slice as ordered; errors as `model.segment.segment` raises them."""
-    segmentation = segment_slice(
-        ct_slice,
-        networks.engine,
-        threshold=order.threshold,
-        quality=order.quality,
-        recogniser=networks.recogniser,
-        force=order.force,
-    )
+    """Read a slice as ordered; errors as `model.segment.segment_slice` raises them."""
+    segmentation = reading.read_slice(ct_slice, networks, order.how)
     count_doubt(segmentation.recognition)
     return segmentation
 
@@ -153,20 +144,10 @@ def slice_details(segmentation: Segmentation) -> dict[str, Any]:
     }
 
 
-def _read_volume(study: VolumeStudy, order: Order, attempt: Attempt, networks: Networks) -> None:
-    segmentation = segment_volume(
-        study.volume,
-        networks.engine,
-        SliceFiles(attempt.made / SLICES),
-        threshold=order.threshold,
-        quality=order.quality,
-        recogniser=networks.recogniser,
-        force=order.force,
-        progress=attempt.progress,
-    )
+def _keep_volume(read: VolumeReading, order: Order, attempt: Attempt) -> None:
+    study, segmentation = read.study, read.segmentation
     measure_areas(segmentation.files, segmentation.measured.rows).save(attempt.made)
     count_doubt(segmentation.recognition)
-    segmentation = with_file_notes(segmentation, study)
     day = today()
     with timed(ENCODE):
         names = write_all(

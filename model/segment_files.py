@@ -12,35 +12,33 @@ from tqdm import tqdm
 
 from model.card import Identity
 from model.decode.ct import CtSlice
-from model.decode.study import VolumeStudy, open_study
+from model.decode.study import open_study
 from model.errors import GroundglassError, MissingFile, NotChestCt
-from model.export.folder import with_file_notes, write_all
+from model.export.folder import write_all
 from model.export.montage import slice_overlay_png
 from model.export.pdf import made_on, today
 from model.inputs import SUFFIXES, Input, find_inputs
-from model.networks import Networks
+from model.networks import NetworkLoader
 from model.overlay import render_pictures
-from model.segment import segment_slice
+from model.reading import How, VolumeReading, read_study
+from model.segment import Segmentation
 from model.tables import GrowingTable
 from model.volume.files import SliceFiles
-from model.volume.segment import VolumeSegmentation, segment_volume
+from model.volume.segment import VolumeSegmentation
 
 
 @dataclass(frozen=True)
 class Options:
-    """How inputs are read: the threshold, whether several looks are averaged, DICOM files as plain pictures,
-    reports with the patient's name; whether what does not look like a chest CT is read all the same; whether overlays
-    of all slices of a volume are written."""
+    """How inputs are read, DICOM files as plain pictures where that is asked for; whether reports name the patient;
+    whether overlays of all slices of a volume are written."""
 
-    threshold: float
-    quality: bool = False
+    how: How
     as_picture: bool = False
     patient: bool = False
-    force: bool = False
     overlays: bool = False
 
 
-def run(inputs: Sequence[Path], *, out: Path, options: Options, networks: Networks) -> int:
+def run(inputs: Sequence[Path], *, out: Path, options: Options, networks: NetworkLoader) -> int:
     """Segment files and folders of files.
 
     Of each picture it writes NAME_overlay.png, NAME_mask.png, NAME_probability.png and a row of measurements.csv; of
@@ -65,7 +63,7 @@ def run(inputs: Sequence[Path], *, out: Path, options: Options, networks: Networ
 class _Batch:
     """What all inputs of one run share."""
 
-    def __init__(self, networks: Networks, out: Path, options: Options) -> None:
+    def __init__(self, networks: NetworkLoader, out: Path, options: Options) -> None:
         self._networks, self._out, self._options = networks, out, options
         self._slices, self._volumes = GrowingTable(out / "measurements.csv"), GrowingTable(out / "volumes.csv")
 
@@ -83,40 +81,26 @@ class _Batch:
     def _read(self, given: Input) -> None:
         if not given.files:
             raise MissingFile(f"The folder holds no DICOM file, and none that ends in {', '.join(SUFFIXES)}.")
-        with tempfile.TemporaryDirectory(prefix="groundglass-") as scratch:
-            study = open_study(given.files, Path(scratch) / "unpacked", as_picture=self._options.as_picture)
-            if isinstance(study, CtSlice):
-                self._read_picture(given, study)
+        with tempfile.TemporaryDirectory(prefix="groundglass-") as folder:
+            scratch = Path(folder)
+            study = open_study(given.files, scratch / "unpacked", as_picture=self._options.as_picture)
+            is_slice = isinstance(study, CtSlice)
+            networks = self._networks.for_slices() if is_slice else self._networks.for_volumes()
+            files = SliceFiles(scratch / "slices", plain=True)
+            read = read_study(study, networks, self._options.how, files=files)
+            if isinstance(read, Segmentation):
+                self._keep_picture(given, read)
             else:
-                self._read_volume(given, study, Path(scratch))
+                self._keep_volume(given, read)
 
-    def _read_picture(self, given: Input, ct_slice: CtSlice) -> None:
-        how = self._options
-        segmentation = segment_slice(
-            ct_slice,
-            self._networks.for_slices(),
-            threshold=how.threshold,
-            quality=how.quality,
-            recogniser=self._networks.recogniser(),
-            force=how.force,
-        )
+    def _keep_picture(self, given: Input, segmentation: Segmentation) -> None:
         for kind, png in render_pictures(segmentation).items():
             (self._out / f"{given.name}_{kind}.png").write_bytes(png)
         self._slices.add(self._row(given, segmentation.findings.as_dict(), segmentation.model, segmentation.notes))
 
-    def _read_volume(self, given: Input, study: VolumeStudy, scratch: Path) -> None:
-        how = self._options
-        segmentation = segment_volume(
-            study.volume,
-            self._networks.for_volumes(),
-            SliceFiles(scratch / "slices", plain=True),
-            threshold=how.threshold,
-            quality=how.quality,
-            recogniser=self._networks.recogniser(),
-            force=how.force,
-        )
+    def _keep_volume(self, given: Input, read: VolumeReading) -> None:
+        how, study, segmentation = self._options, read.study, read.segmentation
         folder = self._out / given.name
-        segmentation = with_file_notes(segmentation, study)
         write_all(segmentation, study, folder, name=given.name, name_patient=how.patient, made=made_on(today()))
         # Those of an earlier run would be taken for this volume's.
         _remove_overlays(folder / "overlay")
@@ -132,7 +116,7 @@ class _Batch:
             "input": str(given.origin),
             "name": given.name,
             **figures,
-            "quality": self._options.quality,
+            "quality": self._options.how.quality,
             "model_id": model.model_id,
             "model_sha256": model.sha256,
             "notes": " ".join(notes),
