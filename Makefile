@@ -71,7 +71,7 @@ fix: .venv/all.done
 	@touch $@
 
 # The whole set holds the serving set, so this marks both.
-.venv/all.done: requirements.txt requirements-serve.txt requirements-queue.txt constraints.txt | .venv/bin/pip
+.venv/all.done: $(wildcard requirements*.txt) constraints.txt | .venv/bin/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements.txt
 	@touch .venv/serve.done $@
 
