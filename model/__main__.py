@@ -1,4 +1,4 @@
-"""The command line: python -m model segment|phantom. Heavy imports wait until there is work to do."""
+"""The command line: python -m model segment|batch|phantom. Heavy imports wait until there is work to do."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from model.errors import InvalidOption
+from model.batch.command import add_batch
 from model.inputs import is_picture
-from model.threshold import DEFAULT_THRESHOLD, parse_threshold
+from model.options import threshold
+from model.threshold import DEFAULT_THRESHOLD
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     _add_segment(commands)
+    add_batch(commands)
     _add_phantom(commands)
     return parser
 
@@ -73,7 +75,7 @@ def _add_segment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     segment.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for what is written")
     segment.add_argument(
-        "--threshold", type=_threshold, default=DEFAULT_THRESHOLD, metavar="T", help="0 < T < 1 (default: %(default)s)"
+        "--threshold", type=threshold, default=DEFAULT_THRESHOLD, metavar="T", help="0 < T < 1 (default: %(default)s)"
     )
     segment.add_argument(
         "--quality", action="store_true", help="average four looks at each slice: more accurate, four times slower"
@@ -102,14 +104,6 @@ def _add_phantom(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     phantom.add_argument("kind", choices=("none", "one", "many"), help="how many lesions")
     phantom.add_argument("file", type=Path, help="the PNG to write")
     phantom.set_defaults(run=_phantom)
-
-
-def _threshold(text: str) -> float:
-    """Read a threshold; argparse shows the sentence of this one kind of error only."""
-    try:
-        return parse_threshold(text)
-    except InvalidOption as exc:
-        raise argparse.ArgumentTypeError(str(exc)) from exc
 
 
 if __name__ == "__main__":

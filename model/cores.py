@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 
+CORES = "GROUNDGLASS_CORES"
+"""Variable of the environment by which a process that shares a machine with others of its kind is told its part."""
+
 
 def usable_cores() -> int:
-    """Return on how many cores the system lets this process run; all of the machine's where it tells none."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
+    """Return on how many cores the system lets this process run, and its part of them where it was told one.
+
+    All of the machine's where the system tells none.
+    """
+    let = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    told = os.environ.get(CORES, "")
+    return max(1, min(let, int(told)) if told.isdecimal() else let)

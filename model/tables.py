@@ -21,13 +21,13 @@ class GrowingTable:
             writer = csv.DictWriter(file, list(row))
             if is_new:
                 writer.writeheader()
-            writer.writerow({name: _as_text(cell) for name, cell in row.items()})
+            writer.writerow({name: as_text(cell) for name, cell in row.items()})
 
 
-def _as_text(cell: object) -> object:
+def as_text(cell: object) -> object:
     """Return a cell that no spreadsheet takes for a formula.
 
-    >>> _as_text("=cmd"), _as_text(-1.5)
+    >>> as_text("=cmd"), as_text(-1.5)
     ("'=cmd", -1.5)
     """
     return "'" + cell if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@")) else cell

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -47,38 +48,63 @@ def write_all(
     ------
     StorageError : the disk is full or cannot be written.
     """
-    files, threshold = segmentation.files, segmentation.measured.findings.threshold
-    warning = label(segmentation.recognition)
-    target = Target(study.volume, study.origin if isinstance(study.origin, NiftiGrid) else None, warning)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        told = {"name": name, "patient": _patient(study)} if name_patient else {}
-        works = [
-            partial(write_probability, files, target, folder / PROBABILITY),
-            partial(write_mask, files, target, folder / MASK, threshold=threshold),
+    files = segmentation.files
+    told = {"name": name, "patient": _patient(study)} if name_patient else {}
+    with _kept_in(folder):
+        masks = _masks(segmentation, study, folder)
+        works: list[Callable[[], None]] = [
+            partial(write_probability, files, _target(segmentation, study), folder / PROBABILITY),
+            *masks.values(),
             partial(_write_pages, segmentation, study, folder, made=made, told=told),
         ]
-        names = [MASK, PROBABILITY, MONTAGE, REPORT, CSV, JSON]
-        if isinstance(study.origin, DicomGrid) and is_possible(study.volume):
-            works.append(
-                partial(
-                    write_seg,
-                    study.origin,
-                    files,
-                    folder / SEG,
-                    threshold=threshold,
-                    model=segmentation.model,
-                    warning=warning,
-                )
-            )
-            names.append(SEG)
-        else:
-            # One of an earlier run would be taken for this volume's.
-            (folder / SEG).unlink(missing_ok=True)
         _do_all(works)
+    return [MASK, PROBABILITY, MONTAGE, REPORT, CSV, JSON, *(name for name in masks if name != MASK)]
+
+
+def write_masks(segmentation: VolumeSegmentation, study: VolumeStudy, folder: Path) -> list[str]:
+    """Write the masks of a volume alone, and return their names; errors as in `write_all`."""
+    with _kept_in(folder):
+        masks = _masks(segmentation, study, folder)
+        _do_all(list(masks.values()))
+    return list(masks)
+
+
+@contextmanager
+def _kept_in(folder: Path) -> Iterator[None]:
+    """Make a folder for what is written in a block."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as exc:
         raise StorageError(f"The results cannot be kept: {exc.strerror}. Make room, then try again.") from exc
-    return names
+
+
+def _masks(segmentation: VolumeSegmentation, study: VolumeStudy, folder: Path) -> dict[str, Callable[[], None]]:
+    """Return what writes the mask, and of a DICOM series the SEG too, by the names of the files."""
+    files, threshold = segmentation.files, segmentation.measured.findings.threshold
+    target = _target(segmentation, study)
+    works: dict[str, Callable[[], None]] = {
+        MASK: partial(write_mask, files, target, folder / MASK, threshold=threshold)
+    }
+    if isinstance(study.origin, DicomGrid) and is_possible(study.volume):
+        works[SEG] = partial(
+            write_seg,
+            study.origin,
+            files,
+            folder / SEG,
+            threshold=threshold,
+            model=segmentation.model,
+            warning=target.warning,
+        )
+    else:
+        # One of an earlier run would be taken for this volume's.
+        (folder / SEG).unlink(missing_ok=True)
+    return works
+
+
+def _target(segmentation: VolumeSegmentation, study: VolumeStudy) -> Target:
+    grid = study.origin if isinstance(study.origin, NiftiGrid) else None
+    return Target(study.volume, grid, label(segmentation.recognition))
 
 
 def _do_all(works: Sequence[Callable[[], None]]) -> None:

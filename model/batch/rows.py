@@ -1,0 +1,156 @@
+"""The row of a study: what was found, or why nothing could be. A file for each, then one table of all."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from model.batch.place import Place
+from model.batch.studies import Study
+from model.findings import Findings
+from model.reading import VolumeReading
+from model.segment import Segmentation
+from model.tables import as_text
+from model.volume.findings import VolumeFindings
+from model.volume.rows import Side
+from model.volume.segment import VolumeSegmentation
+
+Row = dict[str, Any]
+
+_ABOUT = {
+    "study": pa.string(),
+    "source": pa.string(),
+    "path": pa.string(),
+    "kind": pa.string(),
+    "files": pa.int64(),
+    "error": pa.string(),
+    "error_kind": pa.string(),
+    "seconds": pa.float64(),
+}
+
+_TYPES = {"int": pa.int64(), "float": pa.float64(), "str": pa.string(), "bool": pa.bool_()}
+
+
+def _columns(kind: Any, prefix: str = "") -> dict[str, pa.DataType]:
+    """Return a column for each figure of a dataclass."""
+    fields = {name: str(field.type).partition(" ")[0] for name, field in kind.__dataclass_fields__.items()}
+    return {f"{prefix}{name}": _TYPES[told] for name, told in fields.items() if told in _TYPES}
+
+
+SCHEMA = pa.schema(
+    _ABOUT
+    | _columns(VolumeFindings)
+    | _columns(Side, "right_")
+    | _columns(Side, "left_")
+    | _columns(Findings)
+    | {"quality": pa.bool_(), "model_id": pa.string(), "model_sha256": pa.string(), "notes": pa.string()}
+    | {"version": pa.string()}
+)
+"""The columns of the tables. What one kind of study does not have is null there."""
+
+CHUNK = 2_000
+"""Rows that are in memory at once while the tables are written."""
+
+_THREADS = 16
+
+
+def row_of(study: Study, read: Segmentation | VolumeReading, *, seconds: float) -> Row:
+    """Return the row of a study that was read."""
+    found: Segmentation | VolumeSegmentation
+    if isinstance(read, Segmentation):
+        found, figures = read, read.findings.as_dict()
+    else:
+        found, figures = read.segmentation, read.segmentation.measured.findings.as_row()
+    return {
+        **_about(study),
+        **figures,
+        "seconds": seconds,
+        "quality": found.quality,
+        "model_id": found.model.model_id,
+        "model_sha256": found.model.sha256,
+        "notes": " ".join(found.notes),
+    }
+
+
+def failed_row(study: Study, kind: str, sentence: str, *, seconds: float = 0.0) -> Row:
+    """Return the row of a study that could not be read. kind : the class of the error."""
+    return {**_about(study), "error": sentence, "error_kind": kind, "seconds": seconds}
+
+
+def _about(study: Study) -> Row:
+    return {
+        "study": study.name,
+        "source": study.source,
+        "path": study.where,
+        "kind": study.kind,
+        "files": len(study.paths),
+    }
+
+
+def path_of(name: str) -> str:
+    """Return where the row of a study lies, in one of 256 folders: few file systems like a million files in one.
+
+    >>> path_of("slice-d34ffb0bcd18f9a4")
+    'rows/a4/slice-d34ffb0bcd18f9a4.json'
+    """
+    return f"rows/{name[-2:]}/{name}.json"
+
+
+def write_row(out: Place, row: Row) -> None:
+    """Write the row of a study; with it the study is done. Raises OSError."""
+    out.write(path_of(row["study"]), json.dumps(row, ensure_ascii=False).encode())
+
+
+def read_row(out: Place, name: str) -> Row | None:
+    """Return the row of a study; None where there is none, or none that is whole. Raises OSError."""
+    content = out.read(path_of(name))
+    if content is None:
+        return None
+    try:
+        row = json.loads(content)
+    except ValueError:
+        return None
+    is_row = isinstance(row, dict) and row.get("study") == name and isinstance(row.get("version"), str)
+    return row if is_row else None
+
+
+def rows_of(out: Place, names: Iterable[str]) -> Iterator[Row | None]:
+    """Yield the rows of studies in order, read side by side."""
+    waiting = iter(names)
+    with ThreadPoolExecutor(_THREADS, "rows") as threads:
+        while chunk := list(islice(waiting, CHUNK)):
+            yield from threads.map(lambda name: read_row(out, name), chunk)
+
+
+def write_tables(out: Place, names: Iterable[str], scratch: Path, *, ending: str = "") -> None:
+    """Gather the rows of studies in results.parquet and results.csv, those that have one.
+
+    ending : goes before the dot of either name.
+
+    Raises
+    ------
+    OSError : they cannot be written.
+    """
+    parquet, text = scratch / "results.parquet", scratch / "results.csv"
+    rows = (row for row in rows_of(out, names) if row is not None)
+    with pq.ParquetWriter(parquet, SCHEMA) as tables, text.open("w", newline="", encoding="utf-8") as file:
+        written = csv.DictWriter(file, SCHEMA.names, extrasaction="ignore")
+        written.writeheader()
+        while chunk := list(islice(rows, CHUNK)):
+            tables.write_table(as_table(chunk))
+            written.writerows({name: as_text(row.get(name)) for name in SCHEMA.names} for row in chunk)
+    out.bring(parquet, f"results{ending}.parquet")
+    out.bring(text, f"results{ending}.csv")
+
+
+def as_table(rows: Sequence[Row]) -> pa.Table:
+    """Return rows as a table; what is no column of it is left out."""
+    return pa.Table.from_pylist([{name: row.get(name) for name in SCHEMA.names} for row in rows], schema=SCHEMA)
