@@ -4,6 +4,7 @@
 # make report   measure the shipped weights, rebuild docs/report and the figures of MODEL_CARD.md; needs the scans
 # make load     64 clients for two minutes against the real server: docs/load.md (CLIENTS, SECONDS)
 # make bench    ratios against TensorFlow and others, a quarter of an hour on a quiet machine: docs/benchmarks.md
+# make replay   what Dockerfile and compose.yaml say, where there is no container engine: docs/deployment.md
 # make fuzz     mutated files for ten minutes (SECONDS, SEED): what is not answered by a sentence is kept in tests/fuzz/found
 # make check    format, lint, types; changes nothing
 # make fix      format, and mend what the linter can
@@ -14,9 +15,9 @@ PORT ?= 8000
 export HOST PORT
 
 BIN := .venv/bin
-SOURCES := app.py wsgi.py gunicorn.conf.py model webapp training tests benchmarks
+SOURCES := app.py wsgi.py gunicorn.conf.py model webapp training tests benchmarks deploy
 
-.PHONY: serve test install report load bench fuzz check fix
+.PHONY: serve test install report load bench replay fuzz check fix
 
 serve: .venv/serve.done
 	$(BIN)/gunicorn --config gunicorn.conf.py wsgi:app
@@ -45,6 +46,9 @@ load: .venv/serve.done
 
 bench: .venv/bench.done
 	GROUNDGLASS_DATA=$(SCANS) $(BIN)/python -m benchmarks.bench --out docs
+
+replay: .venv/all.done
+	$(BIN)/python -m deploy.replay
 
 fuzz: SECONDS ?= 600
 fuzz: .venv/all.done
