@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +59,17 @@ def test_every_command_runs_in_the_environment_that_is_made() -> None:
     for command in cluster()["head_start_ray_commands"] + cluster()["worker_start_ray_commands"]:
         assert f"{folder}/.venv/bin/ray " in command
     assert {".git", ".venv"} <= set(cluster()["rsync_exclude"])
+
+
+def test_what_it_installs_and_runs_is_there() -> None:
+    installed = cluster()["setup_commands"][-1]
+    missing = [name for name in re.findall(r"-[cr] (\S+)", installed) if not (ROOT / name).is_file()]
+    assert missing == []
+    # The command that its head tells of.
+    assert "python -m model batch /shared/scans --out /shared/out --cluster auto" in FILE.read_text()
+    command = [sys.executable, "-m", "model", "batch", "--help"]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert {"--out", "--cluster"} <= set(re.findall(r"--[a-z]+", told.stdout)), told.stderr
 
 
 def test_head_and_workers_name_one_port_and_tell_nobody_of_it() -> None:
