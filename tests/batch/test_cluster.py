@@ -3,62 +3,25 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from benchmarks.nodes import Nodes
 from model.phantom import phantom_png
 from tests.batch.mixed import BROKEN, COUNT, needs_scans, write_mixed
-from tests.batch.started import ROOT, finish, row_files, rows_in, start, wait_for_rows, without_time
-
-
-class TwoNodes:
-    """A cluster in a process of its own."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-        self.address = self._hear()
-
-    def kill_a_node(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        assert self._hear() == "killed"
-
-    def _hear(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
-
-
-@contextmanager
-def two_nodes(log: Path) -> Iterator[TwoNodes]:
-    with log.open("w") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.batch.two_nodes"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-    try:
-        yield TwoNodes(process)
-    finally:
-        process.communicate(timeout=120)
+from tests.batch.started import finish, row_files, rows_in, start, wait_for_rows, without_time
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoNodes]:
-    with two_nodes(tmp_path_factory.mktemp("ray") / "log") as nodes:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    with Nodes(2, tmp_path_factory.mktemp("ray") / "log") as nodes:
         yield nodes
 
 
 @needs_scans
-def test_two_hundred_studies_have_the_rows_that_they_have_on_one_machine(cluster: TwoNodes, tmp_path: Path) -> None:
+def test_two_hundred_studies_have_the_rows_that_they_have_on_one_machine(cluster: Nodes, tmp_path: Path) -> None:
     scans = tmp_path / "scans"
     write_mixed(scans)
     finish(start(scans, "--out", tmp_path / "alone"))
@@ -71,7 +34,7 @@ def test_two_hundred_studies_have_the_rows_that_they_have_on_one_machine(cluster
     assert rows == without_time(rows_in(tmp_path / "alone"))
 
 
-def test_what_is_done_is_not_read_again_and_masks_are_kept(cluster: TwoNodes, tmp_path: Path) -> None:
+def test_what_is_done_is_not_read_again_and_masks_are_kept(cluster: Nodes, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in ("one", "many"):
         (tmp_path / "in" / f"{name}.png").write_bytes(phantom_png(name))
@@ -91,10 +54,10 @@ def test_a_node_that_is_killed_costs_what_it_was_reading(tmp_path: Path) -> None
     (tmp_path / "in").mkdir()
     for number in range(120):
         (tmp_path / "in" / f"{number:03d}.png").write_bytes(phantom_png("one"))
-    with two_nodes(tmp_path / "log") as nodes:
+    with Nodes(2, tmp_path / "log") as nodes:
         process = start(tmp_path / "in", "--out", tmp_path / "out", "--cluster", nodes.address)
         wait_for_rows(tmp_path / "out", 30, process)
-        nodes.kill_a_node()
+        nodes.kill_one()
         before = row_files(tmp_path / "out")
         said = finish(process)
     assert process.returncode == 0, said
@@ -115,7 +78,7 @@ def test_a_cluster_that_cannot_be_reached_is_told(tmp_path: Path) -> None:
             assert process.returncode == 2
 
 
-def test_weights_that_are_damaged_end_the_run(cluster: TwoNodes, tmp_path: Path) -> None:
+def test_weights_that_are_damaged_end_the_run(cluster: Nodes, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(phantom_png("one"))
     (tmp_path / "net.h5").write_text("no weights")
     arguments = ("--weights", tmp_path / "net.h5", "--cluster", cluster.address)
