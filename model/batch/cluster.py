@@ -35,7 +35,7 @@ class NoCluster(GroundglassError):
 
 
 def read_on_cluster(
-    studies: Iterable[Study], count: int, order: Order, address: str, *, seconds: float
+    studies: Iterable[Study], order: Order, address: str, *, seconds: float
 ) -> Generator[Row, None, None]:
     """Read studies on a cluster; yield their rows, which are in place then, as they are done.
 
@@ -43,7 +43,7 @@ def read_on_cluster(
 
     Parameters
     ----------
-    count : of the studies. address : "auto" for the cluster that this machine belongs to, or HOST:PORT of its head.
+    address : "auto" for the cluster that this machine belongs to, or HOST:PORT of its head.
     seconds : how long one study may take.
 
     Raises
@@ -55,7 +55,7 @@ def read_on_cluster(
     try:
         waiting = iter(studies)
         while some := list(islice(waiting, AT_ONCE)):
-            for row in _read(ray, some, min(count, AT_ONCE), order, seconds):
+            for row in _read(ray, some, order, seconds):
                 if read_row(out, row["study"]) is None:
                     raise Fatal(
                         f"What the nodes of the cluster write to {order.out} does not arrive here: name a folder that "
@@ -110,8 +110,8 @@ def _refuse_silent(address: str) -> None:
         raise NoCluster(f"Nothing answers at {address}: {exc}. Is this the address of the cluster's head?") from exc
 
 
-def _read(ray: Any, studies: list[Study], count: int, order: Order, seconds: float) -> Generator[Row, None, None]:
-    actors, cores = _shared_out(ray, count)
+def _read(ray: Any, studies: list[Study], order: Order, seconds: float) -> Generator[Row, None, None]:
+    actors, cores = _shared_out(ray, len(studies))
     # A block each, so that what is lost with a node is what it was reading.
     told = [{"study": json.dumps(study.as_json())} for study in studies]
     rows = ray.data.from_items(told, override_num_blocks=len(told)).map_batches(

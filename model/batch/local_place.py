@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -11,6 +12,12 @@ from pathlib import Path
 from typing import IO
 
 from model.batch.place import BadPlace, Entry, Place, reason
+
+DRAFTS = "drafts"
+"""Folder in which files are written before they are renamed."""
+
+OLD_S = 24 * 3600.0
+"""A draft of this age is nobody's: other runs, on other machines, may be writing theirs."""
 
 
 class LocalPlace:
@@ -62,15 +69,15 @@ class LocalPlace:
         return None
 
     def write(self, path: str, content: bytes) -> None:
-        """Write a file beside its place, then rename it."""
+        """Write a file apart, then rename it."""
         self._rename_into(path, lambda draft: draft.write_bytes(content))
 
     def bring(self, file: Path, path: str) -> None:
-        """Copy a file beside its place, then rename it."""
+        """Copy a file apart, then rename it."""
         self._rename_into(path, lambda draft: shutil.copyfile(file, draft))
 
     def put(self, folder: Path, path: str) -> None:
-        """Copy a folder beside its place, then rename it."""
+        """Copy a folder apart, then rename it."""
         shutil.rmtree(self.folder / path, ignore_errors=True)
         self._rename_into(path, lambda draft: shutil.copytree(folder, draft))
 
@@ -78,14 +85,27 @@ class LocalPlace:
         target = self.folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         # By a name of its own, so that two processes that write the same do not disturb each other.
-        draft = target.with_name(f".{uuid.uuid4().hex}.draft")
+        drafts = self.folder / DRAFTS
+        drafts.mkdir(exist_ok=True)
+        draft = drafts / uuid.uuid4().hex
         try:
             write(draft)
             draft.replace(target)
         finally:
-            if draft.is_dir():
-                shutil.rmtree(draft, ignore_errors=True)
-            draft.unlink(missing_ok=True)
+            _remove(draft)
+
+    def tidy(self) -> None:
+        """Remove drafts that nobody can be writing any more."""
+        for draft in (self.folder / DRAFTS).glob("*"):
+            with suppress(FileNotFoundError):
+                if draft.stat().st_mtime < time.time() - OLD_S:
+                    _remove(draft)
+
+
+def _remove(draft: Path) -> None:
+    if draft.is_dir():
+        shutil.rmtree(draft, ignore_errors=True)
+    draft.unlink(missing_ok=True)
 
 
 def _inode(folder: Path) -> tuple[int, int]:

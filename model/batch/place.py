@@ -64,6 +64,9 @@ class Place(Protocol):
     def put(self, folder: Path, path: str) -> None:
         """Bring the files of a folder of this machine to a path, in place of what lies there; raises OSError."""
 
+    def tidy(self) -> None:
+        """Remove what runs that were killed have left half written; raises OSError."""
+
 
 def reason(exc: OSError) -> str:
     """Return why something could not be read or written, in a few words.

@@ -130,9 +130,10 @@ def rows_of(out: Place, names: Iterable[str]) -> Iterator[Row | None]:
             yield from threads.map(lambda name: read_row(out, name), chunk)
 
 
-def write_tables(out: Place, names: Iterable[str], scratch: Path, *, ending: str = "") -> None:
-    """Gather the rows of studies in results.parquet and results.csv, those that have one.
+def write_tables(out: Place, studies: Iterable[tuple[str, str]], scratch: Path, *, ending: str = "") -> None:
+    """Gather the rows of studies in results.parquet and results.csv.
 
+    studies : names and versions; what has no row of that version is not read yet, and left out.
     ending : goes before the dot of either name.
 
     Raises
@@ -140,7 +141,7 @@ def write_tables(out: Place, names: Iterable[str], scratch: Path, *, ending: str
     OSError : they cannot be written.
     """
     parquet, text = scratch / "results.parquet", scratch / "results.csv"
-    rows = (row for row in rows_of(out, names) if row is not None)
+    rows = _of_versions(out, iter(studies))
     with pq.ParquetWriter(parquet, SCHEMA) as tables, text.open("w", newline="", encoding="utf-8") as file:
         written = csv.DictWriter(file, SCHEMA.names, extrasaction="ignore")
         written.writeheader()
@@ -149,6 +150,13 @@ def write_tables(out: Place, names: Iterable[str], scratch: Path, *, ending: str
             written.writerows({name: as_text(row.get(name)) for name in SCHEMA.names} for row in chunk)
     out.bring(parquet, f"results{ending}.parquet")
     out.bring(text, f"results{ending}.csv")
+
+
+def _of_versions(out: Place, studies: Iterator[tuple[str, str]]) -> Iterator[Row]:
+    while chunk := dict(islice(studies, CHUNK)):
+        for row in rows_of(out, chunk):
+            if row is not None and row["version"] == chunk[row["study"]]:
+                yield row
 
 
 def as_table(rows: Sequence[Row]) -> pa.Table:

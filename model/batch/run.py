@@ -118,6 +118,7 @@ class _Run:
     def run(self) -> int:
         """Find, read and gather; return the exit status."""
         with Index(self._index_file()) as index:
+            self._out.tidy()
             find_studies(self._sources, self._out, index)
             if next(index.studies(), None) is None:
                 raise MissingFile(_nothing_in(self._sources, index.others()))
@@ -126,7 +127,7 @@ class _Run:
                 failed += self._read(index, to_read, done)
             finally:
                 # Where the run is ended, too: what is done is told.
-                write_tables(self._out, self._names(index), self._scratch, ending=self._ending)
+                write_tables(self._out, self._versions(index), self._scratch, ending=self._ending)
             self._sum_up(done + len(to_read), failed, index.others())
         return 1 if failed else 0
 
@@ -137,8 +138,8 @@ class _Run:
     def _studies(self, index: Index) -> Iterator[Study]:
         return (study for study in index.studies() if self._options.shard.has(study.name))
 
-    def _names(self, index: Index) -> Iterator[str]:
-        return (study.name for study in self._studies(index))
+    def _versions(self, index: Index) -> Iterator[tuple[str, str]]:
+        return ((study.name, study.version(self._order.settings)) for study in self._studies(index))
 
     def _what_is_left(self, index: Index) -> tuple[set[str], int, int]:
         """Return the names of the studies to be read, how many others there are, and how many of those failed."""
@@ -180,7 +181,7 @@ class _Run:
         if options.cluster:
             from model.batch.cluster import read_on_cluster  # Takes seconds to import.
 
-            return read_on_cluster(studies, count, self._order, options.cluster, seconds=options.seconds)
+            return read_on_cluster(studies, self._order, options.cluster, seconds=options.seconds)
         processes = min(options.workers or usable_cores(), count)
         return read_side_by_side(studies, self._order, Machine(processes, options.seconds), self._scratch)
 

@@ -99,6 +99,9 @@ class StorePlace:
             if others:
                 self._files.rm(sorted(others))
 
+    def tidy(self) -> None:
+        """Do nothing: a store shows whole objects only."""
+
 
 def _files_in(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if file.is_file())

@@ -45,7 +45,7 @@ def without_time(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def row_files(out: Path) -> dict[str, int]:
     """Return the rows that are done, and when each was written, in nanoseconds."""
-    return {file.name: file.stat().st_mtime_ns for file in out.glob("rows/*/*.json") if not file.name.startswith(".")}
+    return {file.name: file.stat().st_mtime_ns for file in out.glob("rows/*/*.json")}
 
 
 def wait_for_rows(out: Path, count: int, process: subprocess.Popen[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -144,7 +145,7 @@ def test_told_to_end_it_gathers_what_is_done(number: signal.Signals, tmp_path: P
     assert f"Ended by {number.name}" in said
     done = len(rows_in(out))
     assert 3 <= done < 300
-    assert not list(out.rglob("*.draft"))
+    assert not list(out.glob("drafts/*"))
 
 
 def test_a_study_that_brings_its_process_down_is_a_row(
@@ -254,3 +255,24 @@ def test_the_results_are_no_source(scans: Path) -> None:
     assert batch(scans, "--out", out, "--masks") == 1
     assert len(rows_in(out)) == 3
     shutil.rmtree(out)
+
+
+def test_what_is_not_read_again_yet_is_in_no_table(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert batch(scans, "--out", out) == 1
+    assert len(rows_in(out)) == 3
+    # With weights of another name nothing can be read, and nothing that was read by others may be told.
+    (tmp_path / "other.h5").write_text("no weights")
+    assert batch(scans, "--out", out, "--weights", tmp_path / "other.h5") == 2
+    assert rows_in(out) == []
+    assert batch(scans, "--out", out) == 1
+    assert len(rows_in(out)) == 3
+
+
+def test_half_written_files_of_yesterday_are_removed(scans: Path, tmp_path: Path) -> None:
+    drafts = tmp_path / "out" / "drafts"
+    for name in ("old", "new"):
+        (drafts / name).mkdir(parents=True)
+    os.utime(drafts / "old", (0, 0))
+    batch(scans, "--out", tmp_path / "out")
+    assert [draft.name for draft in drafts.iterdir()] == ["new"]
