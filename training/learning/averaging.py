@@ -21,9 +21,16 @@ def averaging(kept: float) -> dict[str, Any]:
 
 def _take_average(model: keras.Model) -> list[NDArray[Any]]:
     """Put the average into the model, where one is kept; return the weights that were there."""
-    current = [np.asarray(variable) for variable in model.trainable_variables]
+    current = _copy(model)
     model.optimizer.finalize_variable_values(model.trainable_variables)
+    # On JAX the two share an array now, and validating gives away that of the model.
+    _put_back(model, _copy(model))
     return current
+
+
+def _copy(model: keras.Model) -> list[NDArray[Any]]:
+    # What NumPy makes of a variable of JAX may be a view of memory that the next step gives away.
+    return [np.asarray(variable).copy() for variable in model.trainable_variables]
 
 
 def _put_back(model: keras.Model, weights: list[NDArray[Any]]) -> None:
