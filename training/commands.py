@@ -62,6 +62,19 @@ def input_size(text: str) -> int:
     return size
 
 
+def address(text: str) -> tuple[str, int]:
+    """Read HOST:PORT, for argparse; an IPv6 address stands in brackets.
+
+    >>> address("[::1]:5000")
+    ('::1', 5000)
+    """
+    host, _, port = text.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not bare or (":" in bare and bare == host) or not 0 < _whole(port) < 65536:
+        raise argparse.ArgumentTypeError(f"must be HOST:PORT, such as 10.0.0.1:5000, got {text!r}")
+    return bare, int(port)
+
+
 def temperature(text: str) -> float:
     """Read a temperature, for argparse: finite and above 0."""
     try:

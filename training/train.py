@@ -10,45 +10,56 @@ WORKDIR/best.weights.h5         the best of the last stage, once all stages are 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from model.network import ARCHITECTURES, build_network, find_architecture, load_into
 from training.commands import sentences
-from training.data.dataset import DATA_FOLDER, Row, SliceBatches, read_manifest, read_sample, read_scans
-from training.data.mixture import Mixture, mix
-from training.data.sample import Sample
-from training.data.splits import leave_out_patients, split_rows
-from training.learning.ancestry import refuse_seen, teachers
-from training.learning.averaging import SaveBest, ValidateAverage, averaging
+from training.data.dataset import DATA_FOLDER, SliceBatches
+from training.learning.averaging import averaging
+from training.learning.callbacks import closing_logs, make_callbacks
 from training.learning.config import Config, Stage, as_dict, read_config
-from training.learning.history import MONITOR, finished_epochs, read_history
+from training.learning.distribution import add_options, join, share
+from training.learning.history import finished_epochs, read_history
 from training.learning.losses import LOSSES, LesionLungLoss
+from training.learning.material import Material, read_material
 from training.learning.schedule import CosineWithWarmup
+from training.learning.team import ALONE, LeaveAtOnce, Team, by_itself
 from training.measures.metrics import training_metrics
 
 log = logging.getLogger(__name__)
 
+Watch = Callable[[int], keras.callbacks.Callback]
 
-def train(config: Config, workdir: Path, *, data: Path = DATA_FOLDER, resume: bool = False, verbose: int = 1) -> Path:
+
+def train(
+    config: Config,
+    workdir: Path,
+    *,
+    data: Path = DATA_FOLDER,
+    resume: bool = False,
+    verbose: int = 1,
+    team: Team = ALONE,
+    watch: Watch | None = None,
+) -> Path:
     """Train all stages of a configuration.
 
     Parameters
     ----------
-    workdir : folder for every output; must not hold another run unless `resume`.
+    workdir : folder for every output; must not hold another run unless `resume`. Processes share it.
     data : folder that the configuration's manifest is relative to.
     resume : go on after the last finished epoch.
     verbose : 0 silent, 1 progress bar, 2 a line per epoch.
+    team : the processes that train together; see `training.learning.distribution`.
+    watch : given how many epochs the earlier stages have, returns a callback that looks on; an error that it raises
+        ends the run, which can be resumed.
 
     Returns
     -------
@@ -57,30 +68,37 @@ def train(config: Config, workdir: Path, *, data: Path = DATA_FOLDER, resume: bo
     Raises
     ------
     FileExistsError : workdir holds a run and `resume` is false.
-    ValueError : workdir holds a run of another configuration, a manifest leaks patients or lacks slices, or the
-        weights to begin with, or a teacher of further slices, have learned from patients who validate.
+    ValueError : workdir holds a run of another configuration, a manifest leaks patients or lacks slices, the
+        weights to begin with, or a teacher of further slices, have learned from patients who validate, or a batch
+        cannot be divided over all devices.
     """
-    _check(config)
-    _refuse_other_run(config, workdir, resume=resume)
-    material = _read_material(config, data)
-    # Only now, so that a mistyped data folder does not leave a run to be resumed behind.
-    _write_config(config, workdir)
+    with team.agreeing([as_dict(config), resume], "configuration"):
+        _check(config)
+        _refuse_other_run(config, workdir, resume=resume)
+        material = read_material(config, data)
+        team.check_division(config, material.mixture.total)
+    with team.agreeing([material.mixture.total, len(material.validation)], "data set"):
+        # Only now, so that a mistyped data folder does not leave a run to be resumed behind.
+        if team.leads:
+            _write_config(config, workdir)
+    with team.agreeing():
+        _find_config(workdir)
     # The first weights are drawn from the backend's generator, which is global.
     keras.utils.set_random_seed(config.seed)
-    best = None if config.start_from is None else Path(config.start_from)
-    for number, stage in enumerate(config.stages, start=1):
-        folder = workdir / f"stage{number}-{stage.size}"
-        best = _train_stage(config, stage, folder, material, start_from=best, verbose=verbose)
-    return Path(shutil.copyfile(str(best), workdir / "best.weights.h5"))
+    with LeaveAtOnce(team):
+        return _train_stages(Run(config, workdir, material, verbose if team.leads else 0, team, watch))
 
 
 @dataclass(frozen=True)
-class Material:
-    """The slices of a run: the labelled ones first, then those of each further manifest."""
+class Run:
+    """What all stages have in common."""
 
-    training: list[Sample]
-    mixture: Mixture
-    validation: list[Sample]
+    config: Config
+    workdir: Path
+    material: Material
+    verbose: int
+    team: Team
+    watch: Watch | None
 
 
 def _check(config: Config) -> None:
@@ -88,20 +106,6 @@ def _check(config: Config) -> None:
     LesionLungLoss(config.lung_weight, config.loss or find_architecture(config.arch).default_loss)
     if config.start_from is not None and not Path(config.start_from).is_file():
         raise FileNotFoundError(f"start_from is {config.start_from}, which does not exist: train those weights first")
-
-
-def _read_material(config: Config, data: Path) -> Material:
-    rows = read_manifest(data / config.manifest)
-    training, validation = split_rows(rows, config.hold_out)
-    untouched = [*validation, *(row for row in rows if row.split == "val")]
-    begun = [] if config.start_from is None else [Path(config.start_from)]
-    refuse_seen(untouched, [*begun, *teachers(Path(extra.manifest) for extra in config.extra)], data)
-    parts = [read_scans(_thin(training, config.max_slices))]
-    for extra in config.extra:
-        further = leave_out_patients(read_manifest(Path(extra.manifest)), untouched)
-        parts.append(_read(further, config.max_slices))
-    mixture = mix([len(part) for part in parts], [extra.share for extra in config.extra], config.slices_per_epoch)
-    return Material(list(chain.from_iterable(parts)), mixture, _read(validation, config.max_slices))
 
 
 def _refuse_other_run(config: Config, workdir: Path, *, resume: bool) -> None:
@@ -121,26 +125,31 @@ def _write_config(config: Config, workdir: Path) -> None:
     (workdir / "config.json").write_text(text, encoding="utf-8")
 
 
-def _read(rows: Sequence[Row], max_slices: int | None) -> list[Sample]:
-    return [read_sample(row) for row in _thin(rows, max_slices)]
+def _find_config(workdir: Path) -> None:
+    if not (workdir / "config.json").exists():
+        raise FileNotFoundError(f"{workdir} is not the folder that process 0 writes to: all processes share one")
 
 
-def _thin(rows: Sequence[Row], max_slices: int | None) -> Sequence[Row]:
-    if max_slices is None:
-        return rows
-    return [rows[i] for i in np.linspace(0, len(rows) - 1, min(max_slices, len(rows)), dtype=int)]
+def _train_stages(run: Run) -> Path:
+    """Run the stages one after the other; return the best weights."""
+    best = None if run.config.start_from is None else Path(run.config.start_from)
+    before = 0
+    for number, stage in enumerate(run.config.stages, start=1):
+        folder = run.workdir / f"stage{number}-{stage.size}"
+        best = _train_stage(run, stage, folder, start_from=best, epochs_before=before)
+        before += stage.epochs
+        # The others read what the first has written.
+        run.team.meet()
+    final = run.workdir / "best.weights.h5"
+    if run.team.leads:
+        shutil.copyfile(str(best), final)
+    run.team.meet()
+    return final
 
 
-def _train_stage(
-    config: Config,
-    stage: Stage,
-    folder: Path,
-    material: Material,
-    *,
-    start_from: Path | None,
-    verbose: int,
-) -> Path:
+def _train_stage(run: Run, stage: Stage, folder: Path, *, start_from: Path | None, epochs_before: int) -> Path:
     """Run one stage, from where it was left; return its best weights."""
+    config, team = run.config, run.team
     history = read_history(folder / "log.csv")
     done = finished_epochs(folder)
     best = folder / "best.weights.h5"
@@ -148,31 +157,42 @@ def _train_stage(
         return best
     log.info("%s: %d of %d epochs done", folder.name, done, stage.epochs)
     folder.mkdir(parents=True, exist_ok=True)
-    batches = SliceBatches(
-        material.training,
-        size=stage.size,
-        batch_size=stage.batch_size,
-        seed=config.seed + stage.size,
-        epoch=done,
-        mixture=material.mixture,
-        augmentation=config.augmentation,
-    )
+    training, validation = _batches(run, stage, done)
     network = build_network(arch=config.arch, size=stage.size, mixed_bfloat16=config.mixed_bfloat16)
     if start_from is not None:
         # Before compiling: the file also holds the optimiser of the stage before, which must not be taken over.
-        load_into(network, start_from)
-    _compile(network, config, stage, steps_per_epoch=len(batches))
-    network.fit(
-        batches,
-        epochs=stage.epochs,
-        validation_data=SliceBatches(material.validation, size=stage.size, batch_size=stage.batch_size),
-        callbacks=_callbacks(config, folder, best, history[:done]),
-        # The slices are shuffled already; Keras would shuffle the batches by a generator that a resumed run lacks.
-        shuffle=False,
-        verbose=verbose,
-    )
-    (folder / "done").touch()
+        with by_itself():
+            load_into(network, start_from)
+    _compile(network, config, stage, steps_per_epoch=len(training))
+    watch = [] if run.watch is None else [run.watch(epochs_before)]
+    callbacks = make_callbacks(config, folder, history[:done], watch, writes=team.leads)
+    with closing_logs(callbacks):
+        network.fit(
+            share(training, team),
+            epochs=stage.epochs,
+            validation_data=share(validation, team),
+            callbacks=callbacks,
+            # The slices are shuffled already; Keras would shuffle the batches by a generator that a resumed run lacks.
+            shuffle=False,
+            verbose=run.verbose,
+        )
+    if team.leads:
+        (folder / "done").touch()
     return best
+
+
+def _batches(run: Run, stage: Stage, done: int) -> tuple[SliceBatches, SliceBatches]:
+    """Return what a stage trains on after some epochs, and what it validates on."""
+    training = SliceBatches(
+        run.material.training,
+        size=stage.size,
+        batch_size=stage.batch_size,
+        seed=run.config.seed + stage.size,
+        epoch=done,
+        mixture=run.material.mixture,
+        augmentation=run.config.augmentation,
+    )
+    return training, SliceBatches(run.material.validation, size=stage.size, batch_size=stage.batch_size)
 
 
 def _compile(network: keras.Model, config: Config, stage: Stage, *, steps_per_epoch: int) -> None:
@@ -189,26 +209,6 @@ def _compile(network: keras.Model, config: Config, stage: Stage, *, steps_per_ep
     )
 
 
-def _callbacks(
-    config: Config, folder: Path, best: Path, history: Sequence[dict[str, str]]
-) -> list[keras.callbacks.Callback]:
-    best_so_far = max((float(row[MONITOR]) for row in history), default=None)
-    callbacks: list[keras.callbacks.Callback] = [
-        *([ValidateAverage()] if config.averaging else []),
-        SaveBest(best, MONITOR, best_so_far),
-        # After an interruption the patience starts anew, from the best figure so far.
-        keras.callbacks.EarlyStopping(MONITOR, mode="max", patience=config.patience, baseline=best_so_far),
-        keras.callbacks.CSVLogger(folder / "log.csv", append=True),
-    ]
-    if config.schedule == "plateau":
-        callbacks.append(keras.callbacks.ReduceLROnPlateau(MONITOR, mode="max", factor=0.5, patience=3))
-    if importlib.util.find_spec("tensorflow") is not None:
-        callbacks.append(keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False))
-    # Last, so that an epoch that counts as done has been logged and checkpointed.
-    backup = keras.callbacks.BackupAndRestore(folder / "backup", double_checkpoint=True, delete_checkpoint=False)
-    return [*callbacks, backup]
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(prog="python -m training.train", description="Train the lesion network.")
@@ -221,13 +221,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--loss", choices=sorted(LOSSES), help="in place of the configuration's")
     parser.add_argument("--hold-out", metavar="WHO", help="who validates, as source=NAME or fold=K/N, in its place too")
     parser.add_argument("--start-from", metavar="WEIGHTS", help="weights to begin with, in its place too")
+    add_options(parser)
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     named = {name: getattr(options, name) for name in ("arch", "loss", "hold_out", "start_from")}
     instead = {name: value for name, value in named.items() if value is not None}
     with sentences(parser):
         config = replace(read_config(options.config), **instead)
-        train(config, options.workdir, data=options.data, resume=options.resume, verbose=options.verbose)
+        team = join(options)
+        train(config, options.workdir, data=options.data, resume=options.resume, verbose=options.verbose, team=team)
 
 
 if __name__ == "__main__":

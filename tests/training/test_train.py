@@ -11,17 +11,19 @@ import numpy as np
 import pytest
 
 from model.errors import WeightsError
-from model.network import DEFAULT, build_network
+from model.network import build_network
 from tests.training.drawn import write_data
 from tests.training.interrupt import Interrupt, Interrupted
+from tests.training.small import build_small
 from training import train as training
 from training.data.dataset import SliceBatches, read_manifest, read_sample
 from training.data.mixture import Mixture
+from training.learning.callbacks import make_callbacks
 from training.learning.config import Config, Extra, Stage
 from training.learning.history import read_history
 from training.learning.schedule import CosineWithWarmup
 from training.measures.metrics import PooledOverlap
-from training.train import Material, main, train
+from training.train import Run, main, train
 
 STAGE = Stage(size=32, epochs=2, batch_size=2, learning_rate=1e-2)
 CONFIG = Config("index.csv", (STAGE,), seed=1)
@@ -33,18 +35,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_data(tmp_path_factory.mktemp("data")).parent
 
 
-def build_small(*, arch: str = DEFAULT, size: int = 32, mixed_bfloat16: bool = False) -> keras.Model:
-    """30 weights instead of 24 million: what is tested is the loop around them."""
-    layers = [
-        keras.Input((size, size, 1)),
-        keras.layers.Conv2D(2, 3, padding="same"),
-        # Its averages must follow the few steps of a test.
-        keras.layers.BatchNormalization(momentum=0.5),
-        keras.layers.Activation("sigmoid"),
-    ]
-    return keras.Sequential(layers)
-
-
 @pytest.fixture
 def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "build_network", build_small)
@@ -52,20 +42,16 @@ def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def train_until(workdir: Path, data: Path, interrupt: Interrupt, *, position: int, config: Config = CONFIG) -> None:
     """Train with one more callback, at a position as in list.insert, until it stops the run."""
-    original = training._callbacks
-    callbacks: list[keras.callbacks.Callback] = []
 
-    def with_interrupt(*arguments: Any) -> list[keras.callbacks.Callback]:
-        callbacks[:] = original(*arguments)
+    def with_interrupt(*arguments: Any, **options: Any) -> list[keras.callbacks.Callback]:
+        callbacks = make_callbacks(*arguments, **options)
         callbacks.insert(position, interrupt)
         return callbacks
 
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(training, "_callbacks", with_interrupt)
+        monkeypatch.setattr(training, "make_callbacks", with_interrupt)
         with pytest.raises(Interrupted):
             train(config, workdir, data=data, verbose=0)
-    # What the end of the process does.
-    next(one for one in callbacks if isinstance(one, keras.callbacks.CSVLogger)).csv_file.close()
 
 
 def write_config(folder: Path) -> Path:
@@ -208,8 +194,8 @@ def test_it_refuses_a_folder_that_holds_a_run(data: Path, tmp_path: Path) -> Non
 def test_a_fold_validates_and_further_slices_train(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     materials = []
 
-    def watch(config: Config, stage: Stage, folder: Path, material: Material, **_: Any) -> Path:
-        materials.append(material)
+    def watch(run: Run, stage: Stage, folder: Path, **_: Any) -> Path:
+        materials.append(run.material)
         folder.mkdir(parents=True)
         (folder / "best.weights.h5").touch()
         return folder / "best.weights.h5"

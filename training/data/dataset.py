@@ -184,16 +184,28 @@ class SliceBatches(keras.utils.PyDataset):  # type: ignore[misc]
         self.mixture = mixture or Mixture((len(samples),), (len(samples),))
         self.augmentation = augmentation or Augmentation()
 
+    @property
+    def trains(self) -> bool:
+        """Whether slices are shuffled and augmented."""
+        return self.seed is not None
+
     def __len__(self) -> int:
         full, rest = divmod(self.mixture.total, self.batch_size)
         # While training, a small last batch would give its few slices a full step.
-        keep_rest = rest and (self.seed is None or full == 0)
+        keep_rest = rest and (not self.trains or full == 0)
         return full + bool(keep_rest)
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        places = range(index * self.batch_size, min((index + 1) * self.batch_size, self.mixture.total))
-        encoded = [encode(self._sample(place), self.size) for place in places]
+        encoded = [self.read(place) for place in self.places(index)]
         return np.stack([x for x, _ in encoded]), np.stack([y for _, y in encoded])
+
+    def places(self, index: int) -> range:
+        """Return which places of the epoch a batch holds."""
+        return range(index * self.batch_size, min((index + 1) * self.batch_size, self.mixture.total))
+
+    def read(self, place: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the slice at a place of the epoch, as `encode` gives it."""
+        return encode(self._sample(place), self.size)
 
     def on_epoch_end(self) -> None:
         """Go on to the next epoch's order and augmentation."""

@@ -13,6 +13,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from training.learning.team import by_itself
+
 
 def averaging(kept: float) -> dict[str, Any]:
     """Return the optimiser's arguments for an average that keeps this share of itself at each step; 0.0 = none."""
@@ -51,11 +53,14 @@ class ValidateAverage(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class SaveBest(keras.callbacks.Callback):  # type: ignore[misc]
-    """Save the weights, averaged where an average is kept, whenever a figure is higher than ever before."""
+    """Save the weights, averaged where an average is kept, whenever a figure is higher than ever before.
 
-    def __init__(self, file: Path, monitor: str, best: float | None = None) -> None:
+    writes : False where another process saves what this one computes as well.
+    """
+
+    def __init__(self, file: Path, monitor: str, best: float | None = None, *, writes: bool = True) -> None:
         super().__init__()
-        self.file, self.monitor, self.best = file, monitor, best
+        self.file, self.monitor, self.best, self.writes = file, monitor, best, writes
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Compare the epoch's figure with the best so far."""
@@ -64,5 +69,7 @@ class SaveBest(keras.callbacks.Callback):  # type: ignore[misc]
             return
         self.best = figure
         current = _take_average(self.model)
-        self.model.save_weights(self.file)
+        if self.writes:
+            with by_itself():
+                self.model.save_weights(self.file)
         _put_back(self.model, current)
