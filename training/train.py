@@ -73,7 +73,7 @@ def train(
         cannot be divided over all devices.
     """
     with team.agreeing([as_dict(config), resume], "configuration"):
-        _check(config)
+        check_config(config)
         _refuse_other_run(config, workdir, resume=resume)
         material = read_material(config, data)
         team.check_division(config, material.mixture.total)
@@ -101,7 +101,7 @@ class Run:
     watch: Watch | None
 
 
-def _check(config: Config) -> None:
+def check_config(config: Config) -> None:
     """Raise for what would stop the run only after its folder is made."""
     LesionLungLoss(config.lung_weight, config.loss or find_architecture(config.arch).default_loss)
     if config.start_from is not None and not Path(config.start_from).is_file():

@@ -123,11 +123,11 @@ def _build(kind: Any, table: dict[str, Any], where: str) -> Any:
     if missing:
         raise ValueError(f"{where}: {missing[0]!r} is missing")
     for name, value in table.items():
-        _check_type(value, str(known[name].type), f"{where}: {name}")
+        check_type(value, str(known[name].type), f"{where}: {name}")
     return kind(**table)
 
 
-def _check_type(value: Any, annotation: str, where: str) -> None:
+def check_type(value: Any, annotation: str, where: str) -> None:
     """Hold a TOML value against a field's annotation; bool is no number here, and an int may stand for a float."""
     accepted = {"int": (int,), "int | None": (int,), "float": (float, int), "str": (str,), "bool": (bool,)} | {
         "str | None": (str,)
