@@ -9,8 +9,7 @@ from pathlib import Path
 
 from model.batch.command import add_batch
 from model.inputs import is_picture
-from model.options import threshold
-from model.threshold import DEFAULT_THRESHOLD
+from model.options import add_reading
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,28 +73,12 @@ def _add_segment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "inputs", nargs="+", type=Path, metavar="INPUT", help="picture, DICOM, NIfTI, zip of a series, or folder"
     )
     segment.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for what is written")
-    segment.add_argument(
-        "--threshold", type=threshold, default=DEFAULT_THRESHOLD, metavar="T", help="0 < T < 1 (default: %(default)s)"
-    )
-    segment.add_argument(
-        "--quality", action="store_true", help="average four looks at each slice: more accurate, four times slower"
-    )
+    add_reading(segment)
     segment.add_argument(
         "--as-picture", action="store_true", help="read single DICOM files as plain pictures, secondary captures too"
     )
-    segment.add_argument(
-        "--force", action="store_true", help="read what does not look like a chest CT, too; its files carry the warning"
-    )
     segment.add_argument("--overlays", action="store_true", help="write an overlay of each slice of a volume, too")
     segment.add_argument("--patient-name", action="store_true", help="print the patient's name in the PDF report")
-    segment.add_argument(
-        "--weights",
-        type=Path,
-        nargs="+",
-        default=(),
-        metavar="FILE",
-        help=".xml, .h5, .hdf5 or .keras (default: shipped); the answers of several networks are averaged",
-    )
     segment.set_defaults(run=_segment)
 
 

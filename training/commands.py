@@ -10,8 +10,8 @@ import argparse
 import contextlib
 from collections.abc import Iterator
 
-from model.errors import GroundglassError, InvalidOption
-from model.threshold import parse_threshold
+from model.errors import GroundglassError
+from model.options import whole
 
 
 @contextlib.contextmanager
@@ -30,49 +30,20 @@ def _sentence(exc: Exception) -> str:
     return str(exc)
 
 
-def threshold(text: str) -> float:
-    """Read a threshold, for argparse."""
-    try:
-        return parse_threshold(text)
-    except InvalidOption as exc:
-        raise argparse.ArgumentTypeError(str(exc)) from exc
-
-
 def count(text: str) -> int:
     """Read a whole number of 0 or more, for argparse."""
-    number = _whole(text)
+    number = whole(text)
     if number < 0:
         raise argparse.ArgumentTypeError(f"must be a whole number of 0 or more, got {text!r}")
     return number
 
 
-def at_least_one(text: str) -> int:
-    """Read a whole number of 1 or more, for argparse."""
-    number = _whole(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, got {text!r}")
-    return number
-
-
 def input_size(text: str) -> int:
     """Read the side of a network's input, for argparse; see `model.network.build_network`."""
-    size = _whole(text)
+    size = whole(text)
     if size < 32 or size % 32:
         raise argparse.ArgumentTypeError(f"must be a positive multiple of 32, got {text!r}")
     return size
-
-
-def address(text: str) -> tuple[str, int]:
-    """Read HOST:PORT, for argparse; an IPv6 address stands in brackets.
-
-    >>> address("[::1]:5000")
-    ('::1', 5000)
-    """
-    host, _, port = text.rpartition(":")
-    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if not bare or (":" in bare and bare == host) or not 0 < _whole(port) < 65536:
-        raise argparse.ArgumentTypeError(f"must be HOST:PORT, such as 10.0.0.1:5000, got {text!r}")
-    return bare, int(port)
 
 
 def temperature(text: str) -> float:
@@ -85,11 +56,3 @@ def temperature(text: str) -> float:
     if not 0.0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
     return value
-
-
-def _whole(text: str) -> int:
-    """Return a whole number, -1 for what is none."""
-    try:
-        return int(text)
-    except ValueError:
-        return -1

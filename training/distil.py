@@ -20,8 +20,9 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
+from model.options import at_least_one
 from model.preprocess import INPUT_SIZE
-from training.commands import at_least_one, sentences
+from training.commands import sentences
 from training.data.augment import Augmentation
 from training.data.dataset import MANIFEST, SliceBatches, read_manifest, read_scans
 from training.data.splits import split_rows

@@ -19,8 +19,8 @@ from model.card import SHIPPED_WEIGHTS, read_card
 from model.engine import Engine
 from model.findings import LUNG_THRESHOLD, lesion_mask
 from model.network import ARCHITECTURES, DEFAULT, load_network
+from model.options import threshold as read_threshold
 from training.commands import count, input_size, sentences
-from training.commands import threshold as read_threshold
 from training.data.dataset import MANIFEST, Row, describe_manifest, read_manifest, read_sample
 from training.data.sample import UNKNOWN, Sample
 from training.learning.history import read_history

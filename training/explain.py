@@ -24,10 +24,10 @@ from model.explain.draw import draw_map
 from model.explain.seg_grad_cam import fit_to_picture, weigh
 from model.findings import Mask, lesion_mask
 from model.network import build_network, load_network
+from model.options import threshold as read_threshold
 from model.png import encode_png
 from model.preprocess import preprocess
 from training.commands import sentences
-from training.commands import threshold as read_threshold
 from training.data.dataset import read_gray
 from training.measures.uncertainty import rank_correlation
 

@@ -23,7 +23,8 @@ from optuna.trial import Trial, TrialState
 
 from model.card import file_sha256
 from model.errors import GroundglassError
-from training.commands import at_least_one, sentences
+from model.options import at_least_one
+from training.commands import sentences
 from training.data.dataset import DATA_FOLDER
 from training.learning import study as studies
 from training.learning.config import Config, as_dict, read_config

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import socket
 import tempfile
 from collections.abc import Generator, Iterable
@@ -20,6 +19,7 @@ from model.batch.side_by_side import read_by
 from model.batch.studies import Study
 from model.batch.work import Order, is_done
 from model.errors import GroundglassError
+from model.options import address as host_and_port
 
 AT_ONCE = 2_000
 """Studies that the cluster is told of at once: the lists of files of a million would not fit into a head's memory."""
@@ -100,13 +100,9 @@ def _connected(address: str) -> Any:
 
 def _refuse_silent(address: str) -> None:
     """Raise NoCluster where nothing listens: Ray would wait for minutes."""
-    match = re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^:/\[\]]+):([0-9]{1,5})", address)
-    if match is None:
-        raise NoCluster(f"{address!r} is no address of a cluster: give auto, or HOST:PORT, such as 10.0.0.1:6379.")
-    host, port = match.group(1).strip("[]"), int(match.group(2))
     try:
-        socket.create_connection((host, port), CONNECT_S).close()
-    except (OSError, OverflowError) as exc:
+        socket.create_connection(host_and_port(address), CONNECT_S).close()
+    except OSError as exc:
         raise NoCluster(f"Nothing answers at {address}: {exc}. Is this the address of the cluster's head?") from exc
 
 

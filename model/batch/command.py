@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from model import options
 from model.batch.shard import Shard
-from model.threshold import DEFAULT_THRESHOLD
 
 SECONDS = 3600.0
 
@@ -28,17 +26,7 @@ def add_batch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     batch.add_argument("--out", required=True, metavar="DIR", help="folder for what is written, or s3://, gs://")
     batch.add_argument("--masks", action="store_true", help="write the masks, too, to DIR/studies/STUDY")
-    batch.add_argument(
-        "--threshold",
-        type=options.threshold,
-        default=DEFAULT_THRESHOLD,
-        metavar="T",
-        help="0 < T < 1 (default: %(default)s)",
-    )
-    batch.add_argument(
-        "--quality", action="store_true", help="average four looks at each slice: more accurate, four times slower"
-    )
-    batch.add_argument("--force", action="store_true", help="read what does not look like a chest CT, too")
+    options.add_reading(batch)
     batch.add_argument("--again", action="store_true", help="read once more what failed before")
     batch.add_argument(
         "--shard",
@@ -50,7 +38,7 @@ def add_batch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     batch.add_argument(
         "--workers",
-        type=options.count,
+        type=options.at_least_one,
         default=0,
         metavar="N",
         help="processes side by side (default: one for each core)",
@@ -64,17 +52,9 @@ def add_batch(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     batch.add_argument(
         "--cluster",
-        default="",
+        type=options.cluster,
         metavar="ADDRESS",
         help="read by a Ray cluster: auto, or HOST:PORT; needs requirements-cluster.txt",
-    )
-    batch.add_argument(
-        "--weights",
-        type=Path,
-        nargs="+",
-        default=(),
-        metavar="FILE",
-        help=".xml, .h5, .hdf5 or .keras (default: shipped); the answers of several networks are averaged",
     )
     batch.set_defaults(run=_run)
 

@@ -37,7 +37,7 @@ class Options:
     """What is read, how, and by whom.
 
     shard : the part of the studies. again : whether those that failed are read once more. workers : processes, 0 for as
-    many as there are cores. seconds : that one study may take. cluster : address of a Ray cluster; empty for none.
+    many as there are cores. seconds : that one study may take. cluster : address of a Ray cluster.
     """
 
     how: How
@@ -47,7 +47,7 @@ class Options:
     again: bool = False
     workers: int = 0
     seconds: float = 3600.0
-    cluster: str = ""
+    cluster: str | None = None
 
 
 class Ended(Exception):

@@ -72,10 +72,9 @@ def test_a_cluster_that_cannot_be_reached_is_told(tmp_path: Path) -> None:
     with socket.socket() as shut:
         shut.bind(("127.0.0.1", 0))
         nowhere = f"127.0.0.1:{shut.getsockname()[1]}"
-        for address, told in ((nowhere, f"Nothing answers at {nowhere}"), ("a/b", "'a/b' is no address of a cluster")):
-            process = start(tmp_path / "a.png", "--out", tmp_path / "out", "--cluster", address)
-            assert told in finish(process)
-            assert process.returncode == 2
+        process = start(tmp_path / "a.png", "--out", tmp_path / "out", "--cluster", nowhere)
+        assert f"Nothing answers at {nowhere}" in finish(process)
+    assert process.returncode == 2
 
 
 def test_weights_that_are_damaged_end_the_run(cluster: Nodes, tmp_path: Path) -> None:

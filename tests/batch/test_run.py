@@ -222,10 +222,12 @@ def test_results_need_a_folder_of_their_own(
     assert told in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("options", [["--shard", "0/3"], ["--shard", "4/3"], ["--limit", "0"], ["--workers", "none"]])
-def test_options_that_mean_nothing_are_refused(options: list[str], scans: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "option", ["--shard=0/3", "--shard=4/3", "--limit=0", "--workers=none", "--cluster=a/b", "--threshold=1"]
+)
+def test_options_that_mean_nothing_are_refused(option: str, scans: Path, tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as ended:
-        batch(scans, "--out", tmp_path / "out", *options)
+        batch(scans, "--out", tmp_path / "out", option)
     assert ended.value.code == 2
     assert not (tmp_path / "out").exists()
 

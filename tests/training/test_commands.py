@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from model.errors import WeightsError
-from training.commands import count, input_size, sentences, temperature, threshold
+from model.options import threshold
+from training.commands import count, input_size, sentences, temperature
 
 
 @pytest.mark.parametrize("error", [WeightsError("It is gone."), ValueError("It is gone."), OSError("It is gone.")])

@@ -14,7 +14,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from training.commands import address, at_least_one, count
+from model.options import address, at_least_one
+from training.commands import count
 from training.data.dataset import SliceBatches
 from training.learning.rollcall import Address, call_the_roll
 from training.learning.team import ALONE, Team
