@@ -65,6 +65,9 @@ def _run(given: argparse.Namespace) -> int:
     except ImportError:
         sys.stderr.write("batch needs packages that are missing here: pip install -r requirements-batch.txt\n")
         return 2
+    if given.cluster and given.workers:
+        sys.stderr.write("--workers is for this machine alone; on a cluster Ray counts the cores of its nodes\n")
+        return 2
     from model.batch.run import Options, run
     from model.reading import How
 

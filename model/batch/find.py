@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from itertools import islice
 
 from pydicom.config import disable_value_validation
-from tqdm import tqdm
 
 from model.batch.headers import Header, read_header
 from model.batch.index import Index
 from model.batch.place import BadPlace, Entry, Place, reason
+from model.batch.progress import progress
 
 LOCAL_THREADS, STORE_THREADS = 4, 32
 """How many files are looked at side by side. A store takes its time for each, whatever else it is asked."""
 
+AHEAD = 200
 KEPT_AT_ONCE = 1000
 
 
@@ -29,29 +31,32 @@ def find_studies(sources: Sequence[Place], out: Place, index: Index) -> None:
     BadPlace : a source cannot be reached.
     """
     with (
-        tqdm(unit="file", desc="looking", disable=None, leave=False) as bar,
+        progress(unit="file", desc="looking", leave=False) as bar,
         # Untidy headers pass; this holds for all threads.
         disable_value_validation(),
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")
         for source in sources:
-            looked = _look(source, out, index)
-            while found := list(islice(looked, KEPT_AT_ONCE)):
-                index.add(source.address, found)
-                bar.update(len(found))
+            with closing(_look(source, out, index)) as looked:
+                while found := list(islice(looked, KEPT_AT_ONCE)):
+                    index.add(source.address, found)
+                    bar.update(len(found))
     index.forget_others()
 
 
-def _look(source: Place, out: Place, index: Index) -> Iterator[tuple[Entry, Header]]:
-    entries = _entries(source, out)
-    with ThreadPoolExecutor(LOCAL_THREADS if source.is_local else STORE_THREADS, "look") as threads:
+def _look(source: Place, out: Place, index: Index) -> Generator[tuple[Entry, Header], None, None]:
+    threads = ThreadPoolExecutor(LOCAL_THREADS if source.is_local else STORE_THREADS, "look")
+    try:
         waiting: deque[tuple[Entry, Header | Future[Header]]] = deque()
-        for entry in entries:
+        for entry in _entries(source, out):
             waiting.append((entry, index.known(source.address, entry) or threads.submit(read_header, source, entry)))
-            if len(waiting) > KEPT_AT_ONCE:
+            if len(waiting) > AHEAD:
                 yield _told(waiting.popleft())
         yield from map(_told, waiting)
+    finally:
+        # Where the run is ended, it does not wait for what nobody has looked at yet.
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _told(found: tuple[Entry, Header | Future[Header]]) -> tuple[Entry, Header]:

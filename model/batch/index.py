@@ -5,25 +5,27 @@ from __future__ import annotations
 import fcntl
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import groupby
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import IO, Self
 
-from model.batch.headers import OTHER, Header
-from model.batch.place import Entry
+from model.batch.headers import DICOM_FILE, OTHER, SERIES, Header
+from model.batch.place import Entry, reason
 from model.batch.studies import Study
-from model.errors import Busy
+from model.errors import Busy, StorageError
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS files (
-    source TEXT, path TEXT, version TEXT, kind TEXT, key TEXT, problem TEXT, run INTEGER,
+    source TEXT, path TEXT, folder TEXT, version TEXT, kind TEXT, key TEXT, problem TEXT, run INTEGER,
     PRIMARY KEY (source, path)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS studies ON files (run, source, kind, key, path);
+CREATE INDEX IF NOT EXISTS studies ON files (source, kind, key, path);
+CREATE INDEX IF NOT EXISTS folders ON files (source, folder, kind, key);
 """
 
-_SCHEMA = 1
+_SCHEMA = 2
 """Of the table above; an index of another one is made anew."""
 
 
@@ -35,18 +37,26 @@ class Index:
 
         Raises
         ------
-        Busy : another process uses it. OSError : it cannot be written.
+        Busy : another process uses it. StorageError : it cannot be written.
         """
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(file.with_suffix(".lock"))
+        self._file = file
         try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(file.with_suffix(".lock"))
+        except OSError as exc:
+            raise StorageError(f"{file.parent} cannot be written: {reason(exc)}.") from exc
+        with self._telling():
             self._rows = _opened(file)
-        except sqlite3.DatabaseError:
-            # It holds nothing that cannot be found again.
-            file.unlink(missing_ok=True)
-            self._rows = _opened(file)
-        (last,) = self._rows.execute("SELECT max(run) FROM files").fetchone()
-        self._run = (last or 0) + 1
+            (last,) = self._rows.execute("SELECT max(run) FROM files").fetchone()
+            self._run = (last or 0) + 1
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Raise what SQLite raises as StorageError."""
+        try:
+            yield
+        except sqlite3.Error as exc:
+            raise StorageError(f"{self._file} cannot be used: {exc}. Make room, or delete it.") from exc
 
     def __enter__(self) -> Self:
         return self
@@ -65,36 +75,59 @@ class Index:
 
     def add(self, source: str, found: Iterable[tuple[Entry, Header]]) -> None:
         """Keep what this run saw."""
-        with self._rows:
+        with self._telling(), self._rows:
             self._rows.executemany(
-                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    (source, entry.path, entry.version, header.kind, header.key, header.problem, self._run)
+                    (
+                        source,
+                        entry.path,
+                        str(PurePosixPath(entry.path).parent),
+                        entry.version,
+                        header.kind,
+                        header.key,
+                        header.problem,
+                        self._run,
+                    )
                     for entry, header in found
                 ),
             )
 
     def forget_others(self) -> None:
         """Forget the files that this run has not seen."""
-        with self._rows:
+        with self._telling(), self._rows:
             self._rows.execute("DELETE FROM files WHERE run != ?", (self._run,))
 
     def others(self) -> int:
         """Return how many files are none of a scan's."""
-        query = "SELECT count(*) FROM files WHERE run = ? AND kind = ?"
-        (count,) = self._rows.execute(query, (self._run, OTHER)).fetchone()
+        (count,) = self._rows.execute("SELECT count(*) FROM files WHERE kind = ?", (OTHER,)).fetchone()
         return int(count)
 
     def studies(self) -> Iterator[Study]:
-        """Yield the studies that this run has seen, always in the same order."""
-        query = (
-            "SELECT source, kind, key, path, version, problem FROM files WHERE run = ? AND kind != ? "
-            "ORDER BY source, kind, key, path"
-        )
-        rows = self._rows.execute(query, (self._run, OTHER))
-        for (source, kind, key), files in groupby(rows, key=lambda row: row[:3]):
-            paths, versions, problems = zip(*(row[3:] for row in files), strict=True)
-            yield Study(source, kind, key, paths, versions, problems[0])
+        """Yield the studies, always in the same order.
+
+        A DICOM file that tells no series belongs to the only series of its folder, where there is one: most likely it
+        was cut short, and the series must not be measured as if it were whole.
+        """
+        query = """
+            WITH alone AS (
+                SELECT source, folder, min(key) AS key FROM files WHERE kind = ?
+                GROUP BY source, folder HAVING count(DISTINCT key) = 1
+            ), joined AS (
+                SELECT files.source, iif(alone.key IS NULL, files.kind, ?) AS kind,
+                    coalesce(alone.key, files.key) AS key, files.path, files.version, files.problem
+                FROM files LEFT JOIN alone
+                    ON files.kind = ? AND files.source = alone.source AND files.folder = alone.folder
+                WHERE files.kind != ?
+            )
+            SELECT *, min(path) OVER (PARTITION BY source, kind, key) AS first FROM joined
+            ORDER BY source, first, kind, key, path
+        """
+        with self._telling():
+            rows = self._rows.execute(query, (SERIES, SERIES, DICOM_FILE, OTHER))
+            for (source, kind, key), files in groupby(rows, key=lambda row: row[:3]):
+                paths, versions, problems, _ = zip(*(row[3:] for row in files), strict=True)
+                yield Study(source, kind, key, paths, versions, problems[0])
 
 
 def _locked(file: Path) -> IO[bytes]:
@@ -111,8 +144,16 @@ def _locked(file: Path) -> IO[bytes]:
 
 def _opened(file: Path) -> sqlite3.Connection:
     rows = sqlite3.connect(file)
-    (schema,) = rows.execute("PRAGMA user_version").fetchone()
-    if schema not in (0, _SCHEMA):
-        rows.execute("DROP TABLE files")
+    try:
+        (fine,) = rows.execute("PRAGMA quick_check").fetchone()
+        (schema,) = rows.execute("PRAGMA user_version").fetchone()
+    except sqlite3.DatabaseError:
+        fine, schema = "", 0
+    if fine != "ok" or schema not in (0, _SCHEMA):
+        # It holds nothing that cannot be found again.
+        rows.close()
+        for part in (file, file.with_name(f"{file.name}-journal")):
+            part.unlink(missing_ok=True)
+        rows = sqlite3.connect(file)
     rows.executescript(f"{_TABLE} PRAGMA user_version = {_SCHEMA};")
     return rows

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
-from model.batch.place import BadPlace, Entry, Place, reason
+from model.batch.place import MARK, BadPlace, Entry, Place, reason
 
 DRAFTS = "drafts"
 """Folder in which files are written before they are renamed."""
 
 OLD_S = 24 * 3600.0
 """A draft of this age is nobody's: other runs, on other machines, may be writing theirs."""
+
+
+TRIES = 10
 
 
 class LocalPlace:
@@ -33,18 +38,26 @@ class LocalPlace:
         BadPlace : its name is not in UTF-8, so that no table can hold it.
         """
         whole = Path.cwd() / path
-        self.address = os.path.normpath(whole)
+        # Where a link comes before "..", only the system knows what is meant.
+        self.address = str(whole.resolve()) if ".." in path.parts else os.path.normpath(whole)
         try:
             self.address.encode()
         except UnicodeEncodeError as exc:
             raise BadPlace(f"{self.address!r} is no name in UTF-8: rename the folder.") from exc
-        self._one = whole.name if whole.is_file() else None
-        self.folder = whole.parent if self._one else Path(self.address)
+        self._one = Path(self.address).name if Path(self.address).is_file() else None
+        self.folder = Path(self.address).parent if self._one else Path(self.address)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is anything: a folder on which a share should be mounted, and is not, is empty."""
+        with suppress(OSError):
+            return self._one is not None or next(self.folder.iterdir(), None) is not None
+        return False
 
     def walk(self, without: Place) -> Iterator[Entry]:
         """Yield the files; links are followed, each folder once."""
         if self._one is not None:
-            yield _entry(self.folder / self._one, self._one)
+            yield from _look_at(self.folder / self._one, self._one, [])
             return
         # Here, so that a folder that is not there is an error of its own, not an entry.
         self.folder.stat()
@@ -52,9 +65,12 @@ class LocalPlace:
         if isinstance(without, LocalPlace):
             with suppress(OSError):
                 seen.add(_inode(without.folder))
-        yield from _below(self.folder, "", seen)
+        # A stack, not recursion: folders may be nested as deep as the system takes.
+        folders = [(self.folder, "")]
+        while folders:
+            yield from _in_folder(*folders.pop(), seen, folders)
 
-    def open(self, path: str) -> IO[bytes]:
+    def open(self, path: str) -> BinaryIO:
         """Open a file."""
         return (self.folder / path).open("rb")
 
@@ -78,7 +94,6 @@ class LocalPlace:
 
     def put(self, folder: Path, path: str) -> None:
         """Copy a folder apart, then rename it."""
-        shutil.rmtree(self.folder / path, ignore_errors=True)
         self._rename_into(path, lambda draft: shutil.copytree(folder, draft))
 
     def _rename_into(self, path: str, write: Callable[[Path], object]) -> None:
@@ -90,9 +105,13 @@ class LocalPlace:
         draft = drafts / uuid.uuid4().hex
         try:
             write(draft)
-            draft.replace(target)
+            _rename(draft, target)
         finally:
             _remove(draft)
+
+    def remove(self, path: str) -> None:
+        """Remove a file or a folder."""
+        _remove(self.folder / path)
 
     def tidy(self) -> None:
         """Remove drafts that nobody can be writing any more."""
@@ -102,10 +121,23 @@ class LocalPlace:
                     _remove(draft)
 
 
-def _remove(draft: Path) -> None:
-    if draft.is_dir():
-        shutil.rmtree(draft, ignore_errors=True)
-    draft.unlink(missing_ok=True)
+def _rename(draft: Path, target: Path) -> None:
+    """Bring a draft to its place. Of a folder that is there, and that others may write as well, nothing stays."""
+    for _ in range(TRIES):
+        try:
+            draft.replace(target)
+            return
+        except OSError as exc:
+            if exc.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        shutil.rmtree(target, ignore_errors=True)
+    draft.replace(target)
+
+
+def _remove(what: Path) -> None:
+    if what.is_dir():
+        shutil.rmtree(what, ignore_errors=True)
+    what.unlink(missing_ok=True)
 
 
 def _inode(folder: Path) -> tuple[int, int]:
@@ -113,41 +145,47 @@ def _inode(folder: Path) -> tuple[int, int]:
     return about.st_dev, about.st_ino
 
 
-def _below(folder: Path, prefix: str, seen: set[tuple[int, int]]) -> Iterator[Entry]:
-    """Yield the files of a folder and of those below that were not seen yet: a link may lead around."""
+Folders = list[tuple[Path, str]]
+"""Folders to be looked through, each with what comes before the names in it."""
+
+
+def _in_folder(folder: Path, prefix: str, seen: set[tuple[int, int]], folders: Folders) -> Iterator[Entry]:
+    """Yield the files of a folder that was not seen yet, since a link may lead around; add the folders in it."""
     try:
         inode = _inode(folder)
         if inode in seen:
             return
         seen.add(inode)
-        with os.scandir(folder) as listed:
-            found = sorted(listed, key=lambda entry: entry.name)
+        names = sorted(file.name for file in folder.iterdir())
     except OSError as exc:
-        yield Entry(_in_utf8(prefix.rstrip("/")), problem=f"The folder cannot be read: {reason(exc)}.")
+        yield Entry(_in_utf8(prefix.rstrip("/")), problem=f"The folder cannot be read: {reason(exc)}.", is_folder=True)
         return
-    for entry in found:
-        # Of a path: an entry raises where a link leads to itself.
-        if (folder / entry.name).is_dir():
-            yield from _below(folder / entry.name, f"{prefix}{entry.name}/", seen)
-        # Neither pipes nor sockets, which would never end; a link that leads nowhere is to be told.
-        elif (folder / entry.name).is_file() or _is_dead(folder / entry.name):
-            yield _entry(folder / entry.name, f"{prefix}{entry.name}")
+    if MARK in names:
+        return
+    below: Folders = []
+    for name in names:
+        yield from _look_at(folder / name, f"{prefix}{name}", below)
+    # The last one is looked through first.
+    folders.extend(reversed(below))
 
 
-def _is_dead(file: Path) -> bool:
-    return file.is_symlink() and not file.exists()
-
-
-def _entry(file: Path, path: str) -> Entry:
-    if _in_utf8(path) != path:
-        return Entry(_in_utf8(path), problem="The name of the file, or of its folder, is not in UTF-8: rename it.")
+def _look_at(file: Path, path: str, folders: Folders) -> Iterator[Entry]:
+    """Yield what a name stands for where that is a file; add it to the folders where it is one."""
     try:
         about = file.stat()
     except OSError as exc:
-        return Entry(path, problem=f"The file cannot be read: {reason(exc)}.")
-    return Entry(path, f"{about.st_size}-{about.st_mtime_ns}")
+        yield Entry(_in_utf8(path), problem=f"The file cannot be read: {reason(exc)}.")
+        return
+    if stat.S_ISDIR(about.st_mode):
+        folders.append((file, f"{path}/"))
+    # Neither pipes nor sockets, which would never end.
+    elif stat.S_ISREG(about.st_mode):
+        version = f"{about.st_size}-{about.st_mtime_ns}"
+        is_odd = _in_utf8(path) != path
+        problem = "The name of the file, or of its folder, is not in UTF-8: rename it." if is_odd else ""
+        yield Entry(_in_utf8(path), version, problem)
 
 
 def _in_utf8(path: str) -> str:
-    """Return a path with a mark for each byte that is no UTF-8."""
-    return os.fsencode(path).decode(errors="replace")
+    """Return a path with the number of each byte that is no UTF-8 in its place."""
+    return os.fsencode(path).decode(errors="backslashreplace")

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol
-
-from model.errors import GroundglassError
+from typing import BinaryIO, Protocol
 
 
-class BadPlace(GroundglassError):
+class BatchError(Exception):
+    """What ends a batch, with a sentence for whoever started it."""
+
+
+class BadPlace(BatchError):
     """An address that names no folder that can be read or written."""
+
+
+MARK = ".groundglass-results"
+"""File by which a folder is known to hold results: what lies in it is no study."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +25,13 @@ class Entry:
     """A file that a listing found, or what could not be listed.
 
     path : as its place understands it. version : changes when the file does.
-    problem : why the file, or the folder of this path, cannot be read; empty where nothing is wrong.
+    problem : why it cannot be read; empty where nothing is wrong. is_folder : whether that is a folder, not a file.
     """
 
     path: str
     version: str = ""
     problem: str = ""
+    is_folder: bool = False
 
 
 class Place(Protocol):
@@ -46,7 +53,7 @@ class Place(Protocol):
         OSError : the place itself cannot be reached.
         """
 
-    def open(self, path: str) -> IO[bytes]:
+    def open(self, path: str) -> BinaryIO:
         """Open a file to be read; raises OSError."""
 
     def fetch(self, path: str, folder: Path) -> Path:
@@ -63,6 +70,9 @@ class Place(Protocol):
 
     def put(self, folder: Path, path: str) -> None:
         """Bring the files of a folder of this machine to a path, in place of what lies there; raises OSError."""
+
+    def remove(self, path: str) -> None:
+        """Remove a file, or a folder with what is in it; nothing where there is none. Raises OSError."""
 
     def tidy(self) -> None:
         """Remove what runs that were killed have left half written; raises OSError."""

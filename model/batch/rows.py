@@ -109,6 +109,11 @@ def write_row(out: Place, row: Row) -> None:
     out.write(path_of(row["study"]), json.dumps(row, ensure_ascii=False).encode())
 
 
+def remove_row(out: Place, name: str) -> None:
+    """Remove the row of a study, which is not done then. Raises OSError."""
+    out.remove(path_of(name))
+
+
 def read_row(out: Place, name: str) -> Row | None:
     """Return the row of a study; None where there is none, or none that is whole. Raises OSError."""
     content = out.read(path_of(name))
@@ -118,8 +123,17 @@ def read_row(out: Place, name: str) -> Row | None:
         row = json.loads(content)
     except ValueError:
         return None
-    is_row = isinstance(row, dict) and row.get("study") == name and isinstance(row.get("version"), str)
-    return row if is_row else None
+    return row if _is_row(row, name) else None
+
+
+def _is_row(row: object, name: str) -> bool:
+    if not isinstance(row, dict) or row.get("study") != name or not isinstance(row.get("version"), str):
+        return False
+    try:
+        as_table([row])
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return False
+    return True
 
 
 def rows_of(out: Place, names: Iterable[str]) -> Iterator[Row | None]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
-import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -12,24 +10,23 @@ from itertools import islice
 from pathlib import Path
 from types import FrameType
 
-from tqdm import tqdm
-
 from model.batch.addresses import out_of, places_of
+from model.batch.cluster import read_on_cluster
 from model.batch.find import find_studies
 from model.batch.index import Index
 from model.batch.local_place import LocalPlace
-from model.batch.place import Place, reason
+from model.batch.place import MARK, BatchError, Place, reason
+from model.batch.progress import progress, say
 from model.batch.rows import CHUNK, Row, rows_of, write_tables
+from model.batch.scratch import Scratch
 from model.batch.shard import Shard
 from model.batch.side_by_side import Machine, read_side_by_side
 from model.batch.studies import Study
 from model.batch.work import Order, hash_of, is_done
 from model.cores import usable_cores
-from model.errors import GroundglassError, MissingFile
+from model.decode.kinds import shown
+from model.errors import GroundglassError, MissingFile, StorageError
 from model.reading import How
-
-QUIET_S = 60.0
-"""How often the progress is told where no terminal shows it."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +47,8 @@ class Options:
     cluster: str | None = None
 
 
-class Ended(Exception):
-    """The system asks the run to end. number : of the signal."""
+class Ended(BaseException):
+    """The system asks the run to end, whatever it does. number : of the signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -69,15 +66,15 @@ def run(sources: Sequence[str], *, out: str, options: Options) -> int:
     where the system ended it.
     """
     try:
-        with _ending_in_order(), tempfile.TemporaryDirectory(prefix="groundglass-batch-") as scratch:
-            return _Run(sources, out, options, Path(scratch)).run()
+        with _ending_in_order(), Scratch() as scratch:
+            return _Run(sources, out, options, scratch.folder).run()
     except Ended as exc:
-        sys.stderr.write(f"Ended by {exc}. What is done is kept: the same command goes on from here.\n")
+        say(f"Ended by {exc}. What is done is kept: the same command goes on from here.")
         return 128 + exc.number
-    except GroundglassError as exc:
-        sys.stderr.write(f"{exc}\n")
+    except (BatchError, GroundglassError) as exc:
+        say(str(exc))
     except OSError as exc:
-        sys.stderr.write(f"{out} cannot be written: {reason(exc)}.\n")
+        say(f"{exc.filename or out}: {reason(exc)}.")
     return 2
 
 
@@ -86,12 +83,16 @@ def _ending_in_order() -> Iterator[None]:
     """Raise Ended where the system asks to end, in place of what Python does."""
 
     def end(number: int, frame: FrameType | None) -> None:
-        # Once: what follows is putting things in order.
+        # Things are put in order now; whoever cannot wait for that asks once more.
         for each in before:
-            signal.signal(each, signal.SIG_IGN)
+            signal.signal(each, signal.SIG_DFL)
         raise Ended(number)
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    # What is ignored stays so, as under nohup.
+    before = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, end)
     try:
         yield
     finally:
@@ -118,7 +119,7 @@ class _Run:
     def run(self) -> int:
         """Find, read and gather; return the exit status."""
         with Index(self._index_file()) as index:
-            self._out.tidy()
+            self._begin()
             find_studies(self._sources, self._out, index)
             if next(index.studies(), None) is None:
                 raise MissingFile(_nothing_in(self._sources, index.others()))
@@ -127,9 +128,22 @@ class _Run:
                 failed += self._read(index, to_read, done)
             finally:
                 # Where the run is ended, too: what is done is told.
-                write_tables(self._out, self._versions(index), self._scratch, ending=self._ending)
+                self._gather(index)
             self._sum_up(done + len(to_read), failed, index.others())
         return 1 if failed else 0
+
+    def _begin(self) -> None:
+        try:
+            self._out.write(MARK, b"Results of python -m model batch: what lies here is no study of another batch.\n")
+            self._out.tidy()
+        except OSError as exc:
+            raise StorageError(f"{self._out.address} cannot be written: {reason(exc)}.") from exc
+
+    def _gather(self, index: Index) -> None:
+        try:
+            write_tables(self._out, self._versions(index), self._scratch, ending=self._ending)
+        except OSError as exc:
+            raise StorageError(f"The tables in {self._out.address} cannot be written: {reason(exc)}.") from exc
 
     def _index_file(self) -> Path:
         folder = self._out.folder if isinstance(self._out, LocalPlace) else self._scratch
@@ -160,28 +174,21 @@ class _Run:
             return 0
         failed = 0
         studies = (study for study in self._studies(index) if study.name in to_read)
-        is_shown = sys.stderr.isatty()
-        bar = tqdm(
-            total=done + len(to_read),
-            initial=done,
-            unit="study",
-            mininterval=0.1 if is_shown else QUIET_S,
-            maxinterval=QUIET_S,
-        )
+        bar = progress(unit="study", total=done + len(to_read), done=done)
         with bar, closing(self._rows(studies, len(to_read))) as rows:
             for row in rows:
                 bar.update()
                 if row.get("error"):
                     failed += 1
-                    tqdm.write(f"{row['source']}: {row['path']}: {row['error']}", file=sys.stderr)
+                    say(f"{shown(row['source'], 200)}: {shown(row['path'], 200)}: {row['error']}")
         return failed
 
     def _rows(self, studies: Iterator[Study], count: int) -> Generator[Row, None, None]:
         options = self._options
         if options.cluster:
-            from model.batch.cluster import read_on_cluster  # Takes seconds to import.
-
-            return read_on_cluster(studies, self._order, options.cluster, seconds=options.seconds)
+            return read_on_cluster(
+                studies, self._order, options.cluster, seconds=options.seconds, scratch=self._scratch
+            )
         processes = min(options.workers or usable_cores(), count)
         return read_side_by_side(studies, self._order, Machine(processes, options.seconds), self._scratch)
 
@@ -189,7 +196,7 @@ class _Run:
         told = [f"{count:,} {'study' if count == 1 else 'studies'}, {failed:,} of them failed"]
         if others:
             told.append(f"{others:,} other {'file' if others == 1 else 'files'} left alone")
-        sys.stderr.write(f"{'; '.join(told)}: {self._out.address}/results{self._ending}.parquet and .csv\n")
+        say(f"{'; '.join(told)}: {self._out.address}/results{self._ending}.parquet and .csv")
 
 
 def _nothing_in(sources: Sequence[Place], others: int) -> str:

@@ -84,6 +84,9 @@ def read_by(reader: Reader, study: Study, order: Order) -> Row:
             return reader.read(study)
         except Died as exc:
             last = exc
+            if reader.has_ended:
+                # It did not die of this study.
+                raise Fatal("The run has ended.") from None
     try:
         return keep(place_of(order.out), order, study, failed_row(study, "Died", str(last)))
     except OSError as exc:

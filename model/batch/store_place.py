@@ -6,9 +6,9 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
-from model.batch.place import BadPlace, Entry, Place
+from model.batch.place import MARK, BadPlace, Entry, Place
 
 HEAD_BYTES = 64 * 1024
 """How much of an object is asked for at once where only its beginning matters."""
@@ -48,6 +48,8 @@ class StorePlace:
             return
         with _as_os_errors():
             listed = self._files.ls(folder, detail=True, refresh=True)
+        if any(str(found["name"]) == f"{folder}/{MARK}" for found in listed):
+            return
         for found in sorted(listed, key=lambda each: str(each["name"])):
             name = str(found["name"])
             if found["type"] == "directory":
@@ -59,10 +61,10 @@ class StorePlace:
     def _key(self, path: str) -> str:
         return f"{self._folder}/{path}"
 
-    def open(self, path: str) -> IO[bytes]:
+    def open(self, path: str) -> BinaryIO:
         """Open an object, of which only what is read is fetched."""
         with _as_os_errors():
-            opened: IO[bytes] = self._files.open(self._key(path), "rb", block_size=HEAD_BYTES, cache_type="readahead")
+            opened: BinaryIO = self._files.open(self._key(path), "rb", block_size=HEAD_BYTES, cache_type="readahead")
             return opened
 
     def fetch(self, path: str, folder: Path) -> Path:
@@ -98,6 +100,11 @@ class StorePlace:
             others = set(self._files.find(self._key(path))) - {self._key(target) for target in brought}
             if others:
                 self._files.rm(sorted(others))
+
+    def remove(self, path: str) -> None:
+        """Remove an object, or those of a folder."""
+        with _as_os_errors(), suppress(FileNotFoundError):
+            self._files.rm(self._key(path), recursive=True)
 
     def tidy(self) -> None:
         """Do nothing: a store shows whole objects only."""

@@ -33,7 +33,7 @@ class Study:
         """Return a name for its row and files: alike in each run, another for each study, and good for any system.
 
         >>> Study("/scans", "picture", "a/Slice 1.png", ("a/Slice 1.png",), ("",)).name
-        'a-Slice-1-d34ffb0bcd18f9a4'
+        'a-Slice-1-4efbd852be0b6b35'
         """
         told = self.paths[0] if len(self.paths) == 1 else self.paths[0].rpartition("/")[0]
         words = re.sub(r"[^0-9A-Za-z]+", "-", re.sub(r"(\.nii)?\.[0-9A-Za-z]{1,5}$", "", told)).strip("-")

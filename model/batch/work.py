@@ -13,13 +13,13 @@ from typing import Any, Self
 
 from model.batch.addresses import place_of
 from model.batch.place import Place, reason
-from model.batch.rows import Row, failed_row, row_of, write_row
+from model.batch.rows import Row, failed_row, remove_row, row_of, write_row
 from model.batch.studies import Study
 from model.card import SHIPPED_WEIGHTS, identify
 from model.decode.ct import CtSlice
 from model.decode.kinds import SourceFile
 from model.decode.study import open_study
-from model.errors import GroundglassError, NotChestCt, StorageError
+from model.errors import GroundglassError, NotChestCt, StorageError, WeightsError
 from model.export.folder import write_masks
 from model.networks import NetworkLoader
 from model.overlay import mask_png
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 NOT_READ = "OSError"
 """Kind of error of what the system did not let be read. The next run tries it again: it may do so then."""
+
+MASKS = "masks"
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class Worker:
         WeightsError : they cannot be loaded. BadPlace, OSError : the place of the results cannot be used.
         """
         self._order = order
+        if hash_of(list(map(Path, order.weights))) != order.model:
+            raise WeightsError("The weights here are not those with which the run began: begin it again.")
         self._networks = NetworkLoader([Path(file) for file in order.weights], volumes=True)
         self._out = place_of(order.out)
         self._sources: dict[str, Place] = {}
@@ -98,20 +102,18 @@ class Worker:
         with tempfile.TemporaryDirectory(prefix="study-") as folder:
             row = self._row(study, Path(folder), begun)
             try:
-                masks = Path(folder) / "masks"
-                if masks.is_dir():
-                    self._out.put(masks, f"studies/{study.name}")
-                return keep(self._out, self._order, study, row)
+                return keep(self._out, self._order, study, row, Path(folder) / MASKS)
             except OSError as exc:
                 raise StorageError(f"{self._out.address} cannot be written: {reason(exc)}.") from exc
 
     def _row(self, study: Study, scratch: Path, begun: float) -> Row:
+        if not study.is_readable:
+            return failed_row(study, NOT_READ, study.problem)
         try:
             read = self._read(study, scratch)
             return row_of(study, read, seconds=time.monotonic() - begun)
-        except StorageError:
-            # No fault of the study.
-            raise
+        except StorageError as exc:
+            kind, sentence = NOT_READ, f"{exc} They lie in {scratch.parent} while a study is read."
         except NotChestCt as exc:
             kind, sentence = type(exc).__name__, f"{exc} To read it all the same: --force"
         except GroundglassError as exc:
@@ -125,14 +127,12 @@ class Worker:
         return failed_row(study, kind, sentence, seconds=time.monotonic() - begun)
 
     def _read(self, study: Study, scratch: Path) -> Segmentation | VolumeReading:
-        if not study.is_readable:
-            raise OSError(study.problem)
         opened = open_study(self._fetched(study, scratch / "fetched"), scratch / "unpacked")
         networks = self._networks.for_slices() if isinstance(opened, CtSlice) else self._networks.for_volumes()
         slices = SliceFiles(scratch / "slices", plain=True)
         read = read_study(opened, networks, self._order.how, files=slices)
         if self._order.masks:
-            _write_masks(read, scratch / "masks")
+            _write_masks(read, scratch / MASKS)
         return read
 
     def _fetched(self, study: Study, folder: Path) -> list[SourceFile]:
@@ -143,8 +143,21 @@ class Worker:
         return [SourceFile(source.fetch(path, folder), PurePosixPath(path).name) for path in study.paths]
 
 
-def keep(out: Place, order: Order, study: Study, row: Row) -> Row:
-    """Write the row of a study, and return it as it is kept; raises OSError."""
+def keep(out: Place, order: Order, study: Study, row: Row, masks: Path | None = None) -> Row:
+    """Keep the masks of a study, which may be none, and then its row, which is returned as it is kept.
+
+    In between it has no row: of a run that is killed then, no masks lie beside a row that they do not belong to.
+
+    Raises
+    ------
+    OSError : they cannot be written.
+    """
+    remove_row(out, study.name)
+    folder = f"studies/{study.name}"
+    if masks is not None and masks.is_dir():
+        out.put(masks, folder)
+    else:
+        out.remove(folder)
     kept = row | {"version": study.version(order.settings)}
     write_row(out, kept)
     return kept

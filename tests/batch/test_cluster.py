@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,12 @@ from tests.batch.started import finish, row_files, rows_in, start, wait_for_rows
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     with Nodes(2, tmp_path_factory.mktemp("ray") / "log") as nodes:
         yield nodes
+
+
+def write_phantoms(folder: Path, count: int) -> None:
+    folder.mkdir()
+    for number in range(count):
+        (folder / f"{number:03d}.png").write_bytes(phantom_png("one"))
 
 
 @needs_scans
@@ -51,9 +58,7 @@ def test_what_is_done_is_not_read_again_and_masks_are_kept(cluster: Nodes, tmp_p
 
 
 def test_a_node_that_is_killed_costs_what_it_was_reading(tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    for number in range(120):
-        (tmp_path / "in" / f"{number:03d}.png").write_bytes(phantom_png("one"))
+    write_phantoms(tmp_path / "in", 120)
     with Nodes(2, tmp_path / "log") as nodes:
         process = start(tmp_path / "in", "--out", tmp_path / "out", "--cluster", nodes.address)
         wait_for_rows(tmp_path / "out", 30, process)
@@ -86,3 +91,33 @@ def test_weights_that_are_damaged_end_the_run(cluster: Nodes, tmp_path: Path) ->
     assert process.returncode == 2, said
     assert "net.h5" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_told_to_end_it_gathers_what_is_done(number: signal.Signals, cluster: Nodes, tmp_path: Path) -> None:
+    write_phantoms(tmp_path / "in", 300)
+    process = start(tmp_path / "in", "--out", tmp_path / "out", "--cluster", cluster.address)
+    wait_for_rows(tmp_path / "out", 5, process)
+    process.send_signal(number)
+    said = finish(process)
+    assert process.returncode == 128 + number, said
+    assert f"Ended by {number.name}" in said
+    assert "Traceback" not in said
+    assert 5 <= len(rows_in(tmp_path / "out")) < 300
+
+
+def test_a_cluster_that_is_lost_is_told(tmp_path: Path) -> None:
+    write_phantoms(tmp_path / "in", 300)
+    with Nodes(1, tmp_path / "log") as nodes:
+        process = start(tmp_path / "in", "--out", tmp_path / "out", "--cluster", nodes.address)
+        wait_for_rows(tmp_path / "out", 5, process)
+    said = finish(process)
+    assert process.returncode == 2, said
+    assert "The cluster is lost" in said
+    assert 5 <= len(rows_in(tmp_path / "out")) < 300
+
+
+def test_workers_are_for_one_machine(tmp_path: Path) -> None:
+    process = start(tmp_path, "--out", tmp_path / "out", "--cluster", "auto", "--workers", "2")
+    assert "--workers is for this machine alone" in finish(process)
+    assert process.returncode == 2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pydicom
@@ -15,7 +17,7 @@ from model.batch.find import find_studies
 from model.batch.headers import Header, read_header
 from model.batch.index import Index
 from model.batch.local_place import LocalPlace
-from model.batch.place import BadPlace, Entry, Place
+from model.batch.place import MARK, BadPlace, Entry, Place
 from model.batch.studies import Study
 from model.phantom import phantom_png
 
@@ -40,7 +42,7 @@ def paths_in(*sources: Path, out: Path | None = None) -> list[tuple[str, ...]]:
 
 
 def write_dicom(
-    file: Path, series: str = SERIES, modality: str = "CT", *, deflated: bool = False, long: int = 0
+    file: Path, series: str = SERIES, modality: str = "CT", *, patient: str = "", deflated: bool = False, long: int = 0
 ) -> None:
     """Write the header of a slice, with a private element of so many bytes before what tells its series."""
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -50,6 +52,7 @@ def write_dicom(
     dataset = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
     dataset.SOPClassUID, dataset.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
     dataset.Modality, dataset.SeriesInstanceUID, dataset.Rows = modality, series, 4
+    dataset.PatientID = patient
     dataset.StudyInstanceUID = generate_uid(entropy_srcs=["a study"])
     if long:
         dataset.private_block(0x0009, "long", create=True).add_new(1, "OB", bytes(long))
@@ -109,13 +112,64 @@ def test_what_is_made_of_images_is_no_study(modality: str, scans: Path) -> None:
     assert paths_in(scans) == []
 
 
-def test_dicom_files_that_are_cut_short_or_none_are_told_alone(scans: Path) -> None:
-    write_dicom(scans / "1.dcm")
-    whole = (scans / "1.dcm").read_bytes()
-    for name in ("cut1", "cut2"):
-        (scans / name).write_bytes(whole[:200])
-    (scans / "text.dcm").write_text("no DICOM")
-    assert sorted(paths_in(scans)) == [("1.dcm",), ("cut1",), ("cut2",), ("text.dcm",)]
+def test_what_tells_no_series_belongs_to_the_only_one_of_its_folder(scans: Path) -> None:
+    for name in ("a/1.dcm", "b/1"):
+        write_dicom(scans / name)
+    write_dicom(scans / "b" / "2", generate_uid(entropy_srcs=["another"]))
+    whole = (scans / "a" / "1.dcm").read_bytes()
+    for folder in ("a", "b", "c"):
+        (scans / folder).mkdir(exist_ok=True)
+        (scans / folder / "cut").write_bytes(whole[:200])
+        (scans / folder / "text.dcm").write_text("no DICOM")
+    found = [(study.kind, *study.paths) for study in found_in(scans)]
+    assert found == [
+        ("series", "a/1.dcm", "a/cut", "a/text.dcm", "b/1"),
+        ("series", "b/2"),
+        ("dicom", "b/cut"),
+        ("dicom", "b/text.dcm"),
+        ("dicom", "c/cut"),
+        ("dicom", "c/text.dcm"),
+    ]
+
+
+def test_two_patients_are_two_studies_though_their_series_have_one_name(scans: Path) -> None:
+    for name in ("1", "2"):
+        write_dicom(scans / name, patient=name)
+    assert paths_in(scans) == [("1",), ("2",)]
+    # Nobody needs to see who they are.
+    write_dicom(scans / "3", patient="Mustermann")
+    found_in(scans)
+    assert b"Mustermann" not in (scans.parent / "index.sqlite").read_bytes()
+
+
+def test_what_is_deflated_is_unpacked_no_further_than_needed(scans: Path) -> None:
+    write_dicom(scans / "1", deflated=True, long=300_000_000)
+    tracemalloc.start()
+    assert paths_in(scans) == [("1",)]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20_000_000
+
+
+def test_folders_may_be_nested_deep(scans: Path) -> None:
+    # Longer than the system takes at once.
+    here = os.open(scans, os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    (scans / "a.png").touch()
+    assert ("a.png",) in paths_in(scans)
+
+
+def test_results_of_another_batch_are_no_study(scans: Path) -> None:
+    for name in ("a.png", "other/studies/b/mask.png"):
+        (scans / name).parent.mkdir(parents=True, exist_ok=True)
+        (scans / name).touch()
+    (scans / "other" / MARK).touch()
+    assert paths_in(scans) == [("a.png",)]
 
 
 def test_links_are_followed_once(scans: Path, tmp_path: Path) -> None:
@@ -136,24 +190,24 @@ def test_what_the_system_refuses_is_told(scans: Path) -> None:
     assert told == {
         "gone.png": "The file cannot be read: No such file or directory.",
         "loop": "The file cannot be read: Too many levels of symbolic links.",
-        "odd\ufffd.png": "The name of the file, or of its folder, is not in UTF-8: rename it.",
+        "odd\\xff.png": "The name of the file, or of its folder, is not in UTF-8: rename it.",
     }
 
 
 def test_a_folder_that_may_not_be_listed_is_told(scans: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (scans / "shut").mkdir()
     (scans / "a.png").touch()
-    scandir = os.scandir
+    iterdir = Path.iterdir
 
-    def refuse(folder: Path) -> object:
+    def refuse(folder: Path) -> Iterator[Path]:
         # Root may read whatever its mode says.
         if folder.name == "shut":
             raise PermissionError(13, "Permission denied")
-        return scandir(folder)
+        return iterdir(folder)
 
-    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(Path, "iterdir", refuse)
     told = [(study.kind, study.paths[0], study.problem) for study in found_in(scans)]
-    assert told == [("folder", "shut", "The folder cannot be read: Permission denied."), ("picture", "a.png", "")]
+    assert told == [("picture", "a.png", ""), ("folder", "shut", "The folder cannot be read: Permission denied.")]
 
 
 def test_only_what_is_new_or_changed_is_looked_at_again(scans: Path, monkeypatch: pytest.MonkeyPatch) -> None:
