@@ -151,19 +151,6 @@ def test_what_is_deflated_is_unpacked_no_further_than_needed(scans: Path) -> Non
     assert peak < 20_000_000
 
 
-def test_folders_may_be_nested_deep(scans: Path) -> None:
-    # Longer than the system takes at once.
-    here = os.open(scans, os.O_RDONLY)
-    for _ in range(1200):
-        os.mkdir("d", dir_fd=here)
-        below = os.open("d", os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = below
-    os.close(here)
-    (scans / "a.png").touch()
-    assert ("a.png",) in paths_in(scans)
-
-
 def test_results_of_another_batch_are_no_study(scans: Path) -> None:
     for name in ("a.png", "other/studies/b/mask.png"):
         (scans / name).parent.mkdir(parents=True, exist_ok=True)
