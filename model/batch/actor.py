@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from functools import cache
 from typing import Any
 
 from model.batch.addresses import place_of
@@ -23,6 +24,8 @@ class Actor:
     def __init__(self, order: dict[str, Any], cores: int, seconds: float) -> None:
         self._order = Order.of_json(order)
         self._scratch = Scratch()
+        # Finding out what an address is takes a store a moment, each time.
+        self._place = cache(place_of)
         self._reader = Reader(self._order, cores=cores, seconds=seconds, scratch=self._scratch.folder)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
@@ -32,7 +35,7 @@ class Actor:
     def _row(self, study: Study) -> Row:
         try:
             self._refuse_absent(study)
-            row = read_row(place_of(self._order.out), study.name)
+            row = read_row(self._place(self._order.out), study.name)
             # An earlier attempt may have ended between its row and its answer.
             if row is not None and is_done(self._order, study, row) and not row.get("error"):
                 return row
@@ -43,7 +46,7 @@ class Actor:
 
     def _refuse_absent(self, study: Study) -> None:
         """Raise OSError where this node has not the folder that the others read: it would fail all that it is given."""
-        source = place_of(study.source)
+        source = self._place(study.source)
         if isinstance(source, LocalPlace) and not source.is_there:
             raise OSError(f"{study.source} is not there, or empty: all nodes must find the sources at the same path.")
 

@@ -101,8 +101,10 @@ class Worker:
         begun = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="study-") as folder:
             row = self._row(study, Path(folder), begun)
+            # What was written until something failed is not to be kept.
+            masks = None if row.get("error") else Path(folder) / MASKS
             try:
-                return keep(self._out, self._order, study, row, Path(folder) / MASKS)
+                return keep(self._out, self._order, study, row, masks)
             except OSError as exc:
                 raise StorageError(f"{self._out.address} cannot be written: {reason(exc)}.") from exc
 
@@ -158,7 +160,8 @@ def keep(out: Place, order: Order, study: Study, row: Row, masks: Path | None = 
         out.put(masks, folder)
     else:
         out.remove(folder)
-    kept = row | {"version": study.version(order.settings)}
+    asked = {"threshold": order.how.threshold, "quality": order.how.quality, "model_sha256": order.model}
+    kept = asked | row | {"version": study.version(order.settings)}
     write_row(out, kept)
     return kept
 

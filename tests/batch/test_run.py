@@ -68,6 +68,7 @@ def test_a_row_says_what_the_single_command_says(scans: Path, tmp_path: Path) ->
     assert batch(scans, "--out", tmp_path / "out", "--masks", "--threshold", "0.4") == 1
     bad, ill, scan = rows_in(tmp_path / "out")
     assert (bad["kind"], bad["error_kind"], bad["lesion_count"]) == ("picture", "NotAnImage", None)
+    assert (bad["threshold"], bad["model_sha256"]) == (0.4, ill["model_sha256"])
     assert "This file is not a picture" in bad["error"]
     mask = np.asarray(Image.open(tmp_path / "out" / "studies" / ill["study"] / "mask.png"))
     assert ill["lesion_area_px"] == np.count_nonzero(mask) > 0
