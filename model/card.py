@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,18 @@ def identify(weights: Path) -> Identity:
                 f"{advice(weights)}"
             )
     return Identity(card.get("model_id", weights.stem), sha256[holder.name])
+
+
+def join_identities(identities: Sequence[Identity]) -> Identity:
+    """Return one as it is, and of several, which answer together, what they are together.
+
+    The name joins theirs by "+"; the hash is the SHA-256 of theirs, written one behind the other in hexadecimal.
+    """
+    if len(identities) == 1:
+        return identities[0]
+    hashes = "".join(identity.sha256 for identity in identities)
+    names = "+".join(identity.model_id for identity in identities)
+    return Identity(names, hashlib.sha256(hashes.encode()).hexdigest())
 
 
 def read_card(weights: Path) -> dict[str, Any]:

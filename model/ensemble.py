@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from model.card import Identity
+from model.card import join_identities
 from model.engine import Engine, FloatArray, load_engine
 from model.errors import WeightsError
 
@@ -16,7 +15,7 @@ from model.errors import WeightsError
 class EnsembleEngine:
     """Several networks as one: the mean of their probabilities.
 
-    Its name joins theirs by "+"; its hash is the SHA-256 of theirs, written one behind the other in hexadecimal.
+    What it is called: `model.card.join_identities`.
 
     Raises
     ------
@@ -32,9 +31,7 @@ class EnsembleEngine:
             raise WeightsError(f"The networks of an ensemble must have the same channels and size; they have {found}.")
         self._members = tuple(members)
         self.channels, self.input_size = kinds.pop()
-        hashes = "".join(member.identity.sha256 for member in members)
-        names = "+".join(member.identity.model_id for member in members)
-        self.identity = Identity(names, hashlib.sha256(hashes.encode()).hexdigest())
+        self.identity = join_identities([member.identity for member in members])
 
     def predict(self, batch: FloatArray) -> FloatArray:
         """Return probabilities; see `Engine.predict`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,16 +45,21 @@ def out_of(address: str, sources: Sequence[Place]) -> Place:
     out = place_of(address)
     if isinstance(out, LocalPlace) and Path(out.address).is_file():
         raise BadPlace(f"{out.address} is a file: name a folder for the results.")
-    if any(source.address == out.address for source in sources):
+    if any(_real(source.address) == _real(out.address) for source in sources):
         raise BadPlace(f"{out.address} is read already: name another folder for the results.")
     return out
 
 
 def places_of(addresses: Sequence[str]) -> list[Place]:
     """Return the places of several addresses in order, without those that lie in another; errors as `place_of`."""
-    places = {place.address: place for place in map(place_of, addresses)}
-    return [place for place in places.values() if not any(_lies_in(place, other) for other in places)]
+    places = {_real(place.address): place for place in map(place_of, addresses)}
+    return [place for real, place in places.items() if not any(_lies_in(real, other) for other in places)]
 
 
-def _lies_in(place: Place, other: str) -> bool:
-    return place.address != other and place.address.startswith(f"{other.rstrip('/')}/")
+def _real(address: str) -> str:
+    """Return an address without links."""
+    return address if "://" in address else os.path.realpath(address)
+
+
+def _lies_in(real: str, other: str) -> bool:
+    return real != other and real.startswith(f"{other.rstrip('/')}/")

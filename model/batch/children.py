@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -49,6 +50,16 @@ def send(process: subprocess.Popen[bytes], message: Message) -> None:
     process.stdin.flush()
 
 
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process, and those that it has started, at once."""
+    # It leads a group of its own, which may outlive it.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    # It closes the pipes and waits.
+    with contextlib.suppress(OSError, ValueError), process:
+        pass
+
+
 def how_ended(status: int | None) -> str:
     """Return how a process ended, in words.
 
@@ -74,10 +85,11 @@ def begin() -> BinaryIO:
 
 
 def _end_with(parent: int) -> None:
-    """End this process soon after the one that started it, which may have been killed in the middle of a study."""
+    """End this process, and those that it started, soon after its parent, which may have been killed in the middle of
+    a study."""
     while os.getppid() == parent:
         time.sleep(PARENT_EVERY_S)
-    os._exit(1)
+    os.killpg(0, signal.SIGKILL)
 
 
 def say(answers: BinaryIO, message: Message) -> None:

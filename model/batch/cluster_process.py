@@ -88,7 +88,10 @@ def _read(ray: Any, studies: list[Message], told: Message) -> Iterator[Message]:
     # By its own name: this module goes by another in the process that it was started as.
     from model.batch.actor import Actor
 
-    actors, cores = shared_out(_cores_of_nodes(ray), len(studies))
+    nodes = _cores_of_nodes(ray)
+    if not any(nodes):
+        raise OSError("The cluster has no core to read with: start a node with ray start --num-cpus.")
+    actors, cores = shared_out(nodes, len(studies))
     # A block each, so that what is lost with a node is what it was reading. JSON is one type, whatever is in it.
     items = [{"study": json.dumps(study)} for study in studies]
     rows = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(

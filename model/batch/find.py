@@ -23,8 +23,8 @@ AHEAD = 200
 KEPT_AT_ONCE = 1000
 
 
-def find_studies(sources: Sequence[Place], out: Place, index: Index) -> None:
-    """Look at every file of the sources but those in `out`, and keep in the index what is found.
+def find_studies(sources: Sequence[Place], index: Index) -> None:
+    """Look at every file of the sources, and keep in the index what is found.
 
     Raises
     ------
@@ -38,18 +38,18 @@ def find_studies(sources: Sequence[Place], out: Place, index: Index) -> None:
     ):
         warnings.simplefilter("ignore")
         for source in sources:
-            with closing(_look(source, out, index)) as looked:
+            with closing(_look(source, index)) as looked:
                 while found := list(islice(looked, KEPT_AT_ONCE)):
                     index.add(source.address, found)
                     bar.update(len(found))
     index.forget_others()
 
 
-def _look(source: Place, out: Place, index: Index) -> Generator[tuple[Entry, Header], None, None]:
+def _look(source: Place, index: Index) -> Generator[tuple[Entry, Header], None, None]:
     threads = ThreadPoolExecutor(LOCAL_THREADS if source.is_local else STORE_THREADS, "look")
     try:
         waiting: deque[tuple[Entry, Header | Future[Header]]] = deque()
-        for entry in _entries(source, out):
+        for entry in _entries(source):
             waiting.append((entry, index.known(source.address, entry) or threads.submit(read_header, source, entry)))
             if len(waiting) > AHEAD:
                 yield _told(waiting.popleft())
@@ -64,8 +64,8 @@ def _told(found: tuple[Entry, Header | Future[Header]]) -> tuple[Entry, Header]:
     return entry, header.result() if isinstance(header, Future) else header
 
 
-def _entries(source: Place, out: Place) -> Iterable[Entry]:
+def _entries(source: Place) -> Iterable[Entry]:
     try:
-        yield from source.walk(out)
+        yield from source.walk()
     except OSError as exc:
         raise BadPlace(f"{source.address} cannot be read: {reason(exc)}.") from exc

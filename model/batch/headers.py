@@ -36,8 +36,8 @@ _TAGS = ("SOPClassUID", "Modality", "PatientID", "StudyInstanceUID", "SeriesInst
 _NO_IMAGES = ("SR", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD", "PR", "KO", "SEG", "REG", "DOC", "FID", "PLAN", "AU")
 """Modalities of what is made of images, by DICOM PS3.3 C.7.3.1.1.1."""
 
-_NO_SCAN_CLASSES = ("1.2.840.10008.1.3.10",)
-"""The directory of a medium."""
+_NO_SCAN_CLASSES = ("1.2.840.10008.1.3.10", "1.2.840.10008.5.1.4.1.1.66")
+"""The directory of a medium; raw data."""
 
 _LEAST_LETTERS, _LEAST_DIFFERENT = 8, 4
 """Of an identifier that was given, though not by the rules: shorter ones, and rows of zeros, are what was blanked."""
@@ -65,6 +65,9 @@ def read_header(place: Place, entry: Entry) -> Header:
     if entry.problem:
         return Header(FOLDER if entry.is_folder else FILE, path, entry.problem)
     name = PurePosixPath(path).name.lower()
+    if name.startswith("._") or "__MACOSX" in PurePosixPath(path).parts:
+        # What macOS keeps beside a file where it cannot keep it in it.
+        return Header(OTHER, path)
     if name.endswith(PICTURE_SUFFIXES):
         return Header(PICTURE, path)
     if name.endswith(VOLUME_SUFFIXES):
@@ -109,15 +112,15 @@ def _series(dataset: Dataset, path: str) -> Header:
     scan, modality, patient, study, series = (_text(dataset, name) for name in _TAGS[:5])
     if modality in _NO_IMAGES or scan in _NO_SCAN_CLASSES:
         return Header(OTHER, path)
-    if "Rows" not in dataset:
-        # Cut short, or no picture at all.
-        return Header(DICOM_FILE, path)
     is_named = len(series) >= _LEAST_LETTERS and len(set(series)) >= _LEAST_DIFFERENT
+    if "Rows" not in dataset and not is_named:
+        return Header(DICOM_FILE, path)
     # Without a name of its own a series is what lies in one folder.
     where = "" if is_named else str(PurePosixPath(path).parent)
     # As a hash: whoever sees the index need not see who the patients are.
     told = json.dumps([where, patient, study, series])
-    return Header(SERIES, hashlib.sha256(told.encode()).hexdigest())
+    # Without rows it was cut short, or is no picture.
+    return Header(SERIES if "Rows" in dataset else DICOM_FILE, hashlib.sha256(told.encode()).hexdigest())
 
 
 def _text(dataset: Dataset, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -28,21 +28,31 @@ CREATE INDEX IF NOT EXISTS folders ON files (source, folder, kind, key);
 _SCHEMA = 2
 """Of the table above; an index of another one is made anew."""
 
+LOCK = "index.lock"
+"""File that a run of all studies holds alone, and runs of parts together."""
+
 
 class Index:
     """The files of all sources, as the last run found them, in a file that one process uses at a time."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, is_shared: bool = False) -> None:
         """Open or begin it.
+
+        is_shared : whether others, with files of their own, may work in its folder meanwhile.
 
         Raises
         ------
-        Busy : another process uses it. StorageError : it cannot be written.
+        Busy : another process uses it, or its folder. StorageError : it cannot be written.
         """
-        self._file = file
+        self._file, self._locks = file, ExitStack()
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(file.with_suffix(".lock"))
+            self._locks.enter_context(_locked(file.with_name(LOCK), is_shared=is_shared))
+            if is_shared:
+                self._locks.enter_context(_locked(file.with_suffix(".lock"), is_shared=False))
+        except Busy:
+            self._locks.close()
+            raise
         except OSError as exc:
             raise StorageError(f"{file.parent} cannot be written: {reason(exc)}.") from exc
         with self._telling():
@@ -63,7 +73,7 @@ class Index:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._rows.close()
-        self._lock.close()
+        self._locks.close()
 
     def known(self, source: str, entry: Entry) -> Header | None:
         """Return what an earlier run saw of a file; None where it is new or has changed, or could not be read."""
@@ -106,34 +116,41 @@ class Index:
     def studies(self) -> Iterator[Study]:
         """Yield the studies, always in the same order.
 
-        A DICOM file that tells no series belongs to the only series of its folder, where there is one: most likely it
-        was cut short, and the series must not be measured as if it were whole.
+        A DICOM file that was cut short belongs to the series that it names, or, where it names none, to the only one of
+        its folder: the series must not be measured as if it were whole without it.
         """
         query = """
-            WITH alone AS (
-                SELECT source, folder, min(key) AS key FROM files WHERE kind = ?
+            WITH series AS (
+                SELECT DISTINCT source, key FROM files WHERE kind = ?1
+            ), alone AS (
+                SELECT source, folder, min(key) AS key FROM files WHERE kind = ?1
                 GROUP BY source, folder HAVING count(DISTINCT key) = 1
             ), joined AS (
-                SELECT files.source, iif(alone.key IS NULL, files.kind, ?) AS kind,
-                    coalesce(alone.key, files.key) AS key, files.path, files.version, files.problem
-                FROM files LEFT JOIN alone
-                    ON files.kind = ? AND files.source = alone.source AND files.folder = alone.folder
-                WHERE files.kind != ?
+                SELECT files.source, coalesce(series.key, alone.key) AS whole, files.kind, files.key, files.path,
+                    files.version, files.problem
+                FROM files
+                LEFT JOIN series ON files.kind = ?2 AND files.source = series.source AND files.key = series.key
+                LEFT JOIN alone ON files.kind = ?2 AND files.source = alone.source AND files.folder = alone.folder
+                    AND files.key = files.path
+                WHERE files.kind != ?3
+            ), studies AS (
+                SELECT source, iif(whole IS NULL, kind, ?1) AS kind, coalesce(whole, key) AS key, path, version, problem
+                FROM joined
             )
-            SELECT *, min(path) OVER (PARTITION BY source, kind, key) AS first FROM joined
+            SELECT *, min(path) OVER (PARTITION BY source, kind, key) AS first FROM studies
             ORDER BY source, first, kind, key, path
         """
         with self._telling():
-            rows = self._rows.execute(query, (SERIES, SERIES, DICOM_FILE, OTHER))
+            rows = self._rows.execute(query, (SERIES, DICOM_FILE, OTHER))
             for (source, kind, key), files in groupby(rows, key=lambda row: row[:3]):
                 paths, versions, problems, _ = zip(*(row[3:] for row in files), strict=True)
                 yield Study(source, kind, key, paths, versions, problems[0])
 
 
-def _locked(file: Path) -> IO[bytes]:
+def _locked(file: Path, *, is_shared: bool) -> IO[bytes]:
     handle = file.open("ab")
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, (fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError as exc:
         handle.close()
         raise Busy(

@@ -13,10 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from model.batch.place import MARK, BadPlace, Entry, Place, reason
-
-DRAFTS = "drafts"
-"""Folder in which files are written before they are renamed."""
+from model.batch.place import DRAFTS, BadPlace, Entry, reason, without_results
 
 OLD_S = 24 * 3600.0
 """A draft of this age is nobody's: other runs, on other machines, may be writing theirs."""
@@ -54,17 +51,14 @@ class LocalPlace:
             return self._one is not None or next(self.folder.iterdir(), None) is not None
         return False
 
-    def walk(self, without: Place) -> Iterator[Entry]:
+    def walk(self) -> Iterator[Entry]:
         """Yield the files; links are followed, each folder once."""
         if self._one is not None:
             yield from _look_at(self.folder / self._one, self._one, [])
             return
         # Here, so that a folder that is not there is an error of its own, not an entry.
         self.folder.stat()
-        seen = set()
-        if isinstance(without, LocalPlace):
-            with suppress(OSError):
-                seen.add(_inode(without.folder))
+        seen = set[tuple[int, int]]()
         # A stack, not recursion: folders may be nested as deep as the system takes.
         folders = [(self.folder, "")]
         while folders:
@@ -77,6 +71,10 @@ class LocalPlace:
     def fetch(self, path: str, folder: Path) -> Path:
         """Return the file itself."""
         return self.folder / path
+
+    def exists(self, path: str) -> bool:
+        """Whether there is something."""
+        return (self.folder / path).exists()
 
     def read(self, path: str) -> bytes | None:
         """Return a file's content."""
@@ -115,9 +113,9 @@ class LocalPlace:
 
     def tidy(self) -> None:
         """Remove drafts that nobody can be writing any more."""
-        for draft in (self.folder / DRAFTS).glob("*"):
+        for draft in (self.folder / DRAFTS).glob("[0-9a-f]" * 32):
             with suppress(FileNotFoundError):
-                if draft.stat().st_mtime < time.time() - OLD_S:
+                if draft.lstat().st_mtime < time.time() - OLD_S:
                     _remove(draft)
 
 
@@ -135,7 +133,7 @@ def _rename(draft: Path, target: Path) -> None:
 
 
 def _remove(what: Path) -> None:
-    if what.is_dir():
+    if what.is_dir() and not what.is_symlink():
         shutil.rmtree(what, ignore_errors=True)
     what.unlink(missing_ok=True)
 
@@ -160,10 +158,8 @@ def _in_folder(folder: Path, prefix: str, seen: set[tuple[int, int]], folders: F
     except OSError as exc:
         yield Entry(_in_utf8(prefix.rstrip("/")), problem=f"The folder cannot be read: {reason(exc)}.", is_folder=True)
         return
-    if MARK in names:
-        return
     below: Folders = []
-    for name in names:
+    for name in without_results(names):
         yield from _look_at(folder / name, f"{prefix}{name}", below)
     # The last one is looked through first.
     folders.extend(reversed(below))

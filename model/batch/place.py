@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -16,8 +17,21 @@ class BadPlace(BatchError):
     """An address that names no folder that can be read or written."""
 
 
-MARK = ".groundglass-results"
-"""File by which a folder is known to hold results: what lies in it is no study."""
+MARK, DRAFTS = ".groundglass-results", ".groundglass-drafts"
+"""File by which a folder is known to hold results; folder in which files are written before they are renamed."""
+
+_RESULTS = re.compile(r"rows|studies|(results|index)(-[0-9]+-of-[0-9]+)?\.(parquet|csv|sqlite|sqlite-journal|lock)")
+
+
+def without_results(names: Sequence[str]) -> list[str]:
+    """Return the names in a folder without those of a batch's results, where it holds some.
+
+    >>> without_results(["rows", "scans"]), without_results([MARK, "rows", "results.csv", "scans"])
+    (['rows', 'scans'], ['scans'])
+    """
+    if MARK not in names:
+        return list(names)
+    return [name for name in names if name not in (MARK, DRAFTS) and not _RESULTS.fullmatch(name)]
 
 
 @dataclass(frozen=True)
@@ -45,8 +59,8 @@ class Place(Protocol):
     def is_local(self) -> bool:
         """Whether it belongs to this machine, or looks so."""
 
-    def walk(self, without: Place) -> Iterator[Entry]:
-        """Yield every file, folder by folder, but what lies in another place; what cannot be listed with its problem.
+    def walk(self) -> Iterator[Entry]:
+        """Yield every file, folder by folder, but results of batches; what cannot be listed with its problem.
 
         Raises
         ------
@@ -58,6 +72,9 @@ class Place(Protocol):
 
     def fetch(self, path: str, folder: Path) -> Path:
         """Return a file as one of this machine, copied into a folder where it is none; raises OSError."""
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or a folder; raises OSError where that cannot be told."""
 
     def read(self, path: str) -> bytes | None:
         """Return the content of a file, None where there is none; raises OSError where it cannot be read."""

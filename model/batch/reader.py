@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from model.batch.children import how_ended, send, start
+from model.batch.children import end, how_ended, send, start
 from model.batch.place import BatchError
 from model.batch.rows import Row
 from model.batch.studies import Study
@@ -143,8 +143,5 @@ class Reader:
         """End the process, where there is one, and remove what it had in work."""
         process, self._process = self._process, None
         if process is not None:
-            process.kill()
-            # It closes the pipes and waits.
-            with contextlib.suppress(OSError, ValueError), process:
-                pass
+            end(process)
         shutil.rmtree(self._scratch, ignore_errors=True)

@@ -56,6 +56,12 @@ SCHEMA = pa.schema(
 )
 """The columns of the tables. What one kind of study does not have is null there."""
 
+_KINDS = {
+    field.name: {pa.int64(): (int,), pa.float64(): (float, int), pa.string(): (str,), pa.bool_(): (bool,)}[field.type]
+    for field in SCHEMA
+}
+"""What JSON has for each column."""
+
 CHUNK = 2_000
 """Rows that are in memory at once while the tables are written."""
 
@@ -129,11 +135,7 @@ def read_row(out: Place, name: str) -> Row | None:
 def _is_row(row: object, name: str) -> bool:
     if not isinstance(row, dict) or row.get("study") != name or not isinstance(row.get("version"), str):
         return False
-    try:
-        as_table([row])
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return False
-    return True
+    return all(row.get(column) is None or type(row[column]) in kinds for column, kinds in _KINDS.items())
 
 
 def rows_of(out: Place, names: Iterable[str]) -> Iterator[Row | None]:
@@ -144,8 +146,8 @@ def rows_of(out: Place, names: Iterable[str]) -> Iterator[Row | None]:
             yield from threads.map(lambda name: read_row(out, name), chunk)
 
 
-def write_tables(out: Place, studies: Iterable[tuple[str, str]], scratch: Path, *, ending: str = "") -> None:
-    """Gather the rows of studies in results.parquet and results.csv.
+def write_tables(out: Place, studies: Iterable[tuple[str, str]], scratch: Path, *, ending: str = "") -> int:
+    """Gather the rows of studies in results.parquet and results.csv; return how many there are.
 
     studies : names and versions; what has no row of that version is not read yet, and left out.
     ending : goes before the dot of either name.
@@ -155,15 +157,17 @@ def write_tables(out: Place, studies: Iterable[tuple[str, str]], scratch: Path, 
     OSError : they cannot be written.
     """
     parquet, text = scratch / "results.parquet", scratch / "results.csv"
-    rows = _of_versions(out, iter(studies))
+    rows, count = _of_versions(out, iter(studies)), 0
     with pq.ParquetWriter(parquet, SCHEMA) as tables, text.open("w", newline="", encoding="utf-8") as file:
         written = csv.DictWriter(file, SCHEMA.names, extrasaction="ignore")
         written.writeheader()
         while chunk := list(islice(rows, CHUNK)):
+            count += len(chunk)
             tables.write_table(as_table(chunk))
             written.writerows({name: as_text(row.get(name)) for name in SCHEMA.names} for row in chunk)
     out.bring(parquet, f"results{ending}.parquet")
     out.bring(text, f"results{ending}.csv")
+    return count
 
 
 def _of_versions(out: Place, studies: Iterator[tuple[str, str]]) -> Iterator[Row]:

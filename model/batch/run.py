@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import signal
+import traceback
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from types import FrameType
 
 from model.batch.addresses import out_of, places_of
 from model.batch.cluster import read_on_cluster
+from model.batch.endings import Ended, Endings
 from model.batch.find import find_studies
 from model.batch.index import Index
 from model.batch.local_place import LocalPlace
-from model.batch.place import MARK, BatchError, Place, reason
-from model.batch.progress import progress, say
+from model.batch.place import MARK, BadPlace, BatchError, Place, reason
+from model.batch.progress import open_errors, progress, say
 from model.batch.rows import CHUNK, Row, rows_of, write_tables
 from model.batch.scratch import Scratch
 from model.batch.shard import Shard
 from model.batch.side_by_side import Machine, read_side_by_side
 from model.batch.studies import Study
-from model.batch.work import Order, hash_of, is_done
+from model.batch.work import Order, is_done, model_of
 from model.cores import usable_cores
 from model.decode.kinds import shown
 from model.errors import GroundglassError, MissingFile, StorageError
@@ -47,14 +47,6 @@ class Options:
     cluster: str | None = None
 
 
-class Ended(BaseException):
-    """The system asks the run to end, whatever it does. number : of the signal."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.number = number
-
-
 def run(sources: Sequence[str], *, out: str, options: Options) -> int:
     """Read all studies of some sources that are not done yet, and gather what was found of all.
 
@@ -65,9 +57,10 @@ def run(sources: Sequence[str], *, out: str, options: Options) -> int:
     Exit status: 0 all done, 1 some studies failed, 2 the run could not begin or go on, 128 + the number of the signal
     where the system ended it.
     """
+    open_errors()
     try:
-        with _ending_in_order(), Scratch() as scratch:
-            return _Run(sources, out, options, scratch.folder).run()
+        with Endings() as endings, Scratch() as scratch:
+            return _Run(sources, out, options, scratch.folder, endings).run()
     except Ended as exc:
         say(f"Ended by {exc}. What is done is kept: the same command goes on from here.")
         return 128 + exc.number
@@ -75,61 +68,44 @@ def run(sources: Sequence[str], *, out: str, options: Options) -> int:
         say(str(exc))
     except OSError as exc:
         say(f"{exc.filename or out}: {reason(exc)}.")
+    # A fault of the program, but not one of the studies, which a status of 1 would tell.
+    except Exception:
+        say(traceback.format_exc())
     return 2
-
-
-@contextmanager
-def _ending_in_order() -> Iterator[None]:
-    """Raise Ended where the system asks to end, in place of what Python does."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        # Things are put in order now; whoever cannot wait for that asks once more.
-        for each in before:
-            signal.signal(each, signal.SIG_DFL)
-        raise Ended(number)
-
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    # What is ignored stays so, as under nohup.
-    before = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
-    for number in before:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Run:
     """One run: what its steps share."""
 
-    def __init__(self, sources: Sequence[str], out: str, options: Options, scratch: Path) -> None:
-        self._options, self._scratch = options, scratch
+    def __init__(self, sources: Sequence[str], out: str, options: Options, scratch: Path, endings: Endings) -> None:
+        self._options, self._scratch, self._endings = options, scratch, endings
         self._sources = places_of(sources)
         self._out = out_of(out, self._sources)
         self._order = Order(
             self._out.address,
             options.how,
-            hash_of(options.weights),
+            model_of(options.weights),
             tuple(str(file.absolute()) for file in options.weights),
             options.masks,
         )
         self._ending = f"-{options.shard}" if options.shard.count > 1 else ""
+        self._done = 0
 
     def run(self) -> int:
         """Find, read and gather; return the exit status."""
-        with Index(self._index_file()) as index:
+        _refuse_others_files(self._out)
+        with Index(self._index_file(), is_shared=bool(self._ending)) as index:
+            find_studies(self._sources, index)
             self._begin()
-            find_studies(self._sources, self._out, index)
             if next(index.studies(), None) is None:
                 raise MissingFile(_nothing_in(self._sources, index.others()))
-            to_read, done, failed = self._what_is_left(index)
+            to_read, self._done, failed = self._what_is_left(index)
             try:
-                failed += self._read(index, to_read, done)
+                failed += self._read(index, to_read)
             finally:
                 # Where the run is ended, too: what is done is told.
                 self._gather(index)
-            self._sum_up(done + len(to_read), failed, index.others())
+            self._sum_up(failed, index.others())
         return 1 if failed else 0
 
     def _begin(self) -> None:
@@ -141,7 +117,11 @@ class _Run:
 
     def _gather(self, index: Index) -> None:
         try:
-            write_tables(self._out, self._versions(index), self._scratch, ending=self._ending)
+            with self._endings.put_off():
+                count = write_tables(self._out, self._versions(index), self._scratch, ending=self._ending)
+            if count < self._done:
+                # A file system that several machines share may remember for a while that a file was not there.
+                say(f"{self._done - count:,} rows are not seen here yet: the same command, in a minute, gathers them.")
         except OSError as exc:
             raise StorageError(f"The tables in {self._out.address} cannot be written: {reason(exc)}.") from exc
 
@@ -168,16 +148,17 @@ class _Run:
                     done, failed = done + 1, failed + has_failed
         return to_read, done, failed
 
-    def _read(self, index: Index, to_read: set[str], done: int) -> int:
+    def _read(self, index: Index, to_read: set[str]) -> int:
         """Read studies; return how many failed."""
         if not to_read:
             return 0
         failed = 0
         studies = (study for study in self._studies(index) if study.name in to_read)
-        bar = progress(unit="study", total=done + len(to_read), done=done)
+        bar = progress(unit="study", total=self._done + len(to_read), done=self._done)
         with bar, closing(self._rows(studies, len(to_read))) as rows:
             for row in rows:
                 bar.update()
+                self._done += 1
                 if row.get("error"):
                     failed += 1
                     say(f"{shown(row['source'], 200)}: {shown(row['path'], 200)}: {row['error']}")
@@ -192,11 +173,19 @@ class _Run:
         processes = min(options.workers or usable_cores(), count)
         return read_side_by_side(studies, self._order, Machine(processes, options.seconds), self._scratch)
 
-    def _sum_up(self, count: int, failed: int, others: int) -> None:
-        told = [f"{count:,} {'study' if count == 1 else 'studies'}, {failed:,} of them failed"]
+    def _sum_up(self, failed: int, others: int) -> None:
+        told = [f"{self._done:,} {'study' if self._done == 1 else 'studies'}, {failed:,} of them failed"]
         if others:
             told.append(f"{others:,} other {'file' if others == 1 else 'files'} left alone")
         say(f"{'; '.join(told)}: {self._out.address}/results{self._ending}.parquet and .csv")
+
+
+def _refuse_others_files(out: Place) -> None:
+    """Raise BadPlace where a folder holds what a run would write over, and no earlier run has written."""
+    if not out.exists(MARK):
+        for name in ("results.csv", "results.parquet", "rows", "studies"):
+            if out.exists(name):
+                raise BadPlace(f"{out.address} holds {name}, and not of a batch: name another folder for the results.")
 
 
 def _nothing_in(sources: Sequence[Place], others: int) -> str:

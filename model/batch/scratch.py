@@ -12,7 +12,7 @@ from typing import Self
 
 PREFIX = "groundglass-batch-"
 
-_LOCK = "lock"
+_MADE, _LOCK = "groundglass-new-", "lock"
 
 
 class Scratch:
@@ -26,10 +26,12 @@ class Scratch:
         OSError : it cannot be made.
         """
         _sweep(Path(tempfile.gettempdir()))
-        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        # By another name until it is locked: others sweep.
+        made = Path(tempfile.mkdtemp(prefix=_MADE))
         # Held for as long as this process lives, however it ends.
-        self._lock = (self.folder / _LOCK).open("w")
+        self._lock = (made / _LOCK).open("w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.folder = made.rename(made.with_name(made.name.replace(_MADE, PREFIX, 1)))
 
     def close(self) -> None:
         """Remove it."""
@@ -45,7 +47,7 @@ class Scratch:
 
 def _sweep(folder: Path) -> None:
     for left in folder.glob(f"{PREFIX}*"):
-        # Others' folders, and those without a lock, which are being made, are none of ours.
+        # Those of others are none of ours, and those of earlier versions have no lock.
         with suppress(OSError), (left / _LOCK).open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(left, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import time
 from collections.abc import Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -79,6 +80,7 @@ def _read_by_any(free: queue.SimpleQueue[Reader], study: Study, order: Order) ->
 
 def read_by(reader: Reader, study: Study, order: Order) -> Row:
     """Return the row of a study; of one that brings its process down, too. Raises Fatal."""
+    begun = time.monotonic()
     for _ in range(ATTEMPTS):
         try:
             return reader.read(study)
@@ -87,7 +89,8 @@ def read_by(reader: Reader, study: Study, order: Order) -> Row:
             if reader.has_ended:
                 # It did not die of this study.
                 raise Fatal("The run has ended.") from None
+    row = failed_row(study, "Died", str(last), seconds=time.monotonic() - begun)
     try:
-        return keep(place_of(order.out), order, study, failed_row(study, "Died", str(last)))
+        return keep(place_of(order.out), order, study, row)
     except OSError as exc:
         raise Fatal(f"{order.out} cannot be written: {reason(exc)}.") from exc

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
-from model.batch.place import MARK, BadPlace, Entry, Place
+from model.batch.place import BadPlace, Entry, without_results
 
 HEAD_BYTES = 64 * 1024
 """How much of an object is asked for at once where only its beginning matters."""
@@ -34,29 +35,28 @@ class StorePlace:
         self._folder = folder if is_one else path
         self._one = name if is_one else None
 
-    def walk(self, without: Place) -> Iterator[Entry]:
+    def walk(self) -> Iterator[Entry]:
         """Yield the objects."""
         if self._one is not None:
             with _as_os_errors():
                 yield Entry(self._one, _version(self._files.info(self._key(self._one))))
             return
-        yield from self._below(self._folder, without.address)
+        yield from self._below(self._folder)
 
-    def _below(self, folder: str, without: str) -> Iterator[Entry]:
+    def _below(self, folder: str) -> Iterator[Entry]:
         """Yield the objects of a folder and below, a folder at a time."""
-        if self.address.partition("://")[0] + f"://{folder}" == without:
-            return
         with _as_os_errors():
-            listed = self._files.ls(folder, detail=True, refresh=True)
-        if any(str(found["name"]) == f"{folder}/{MARK}" for found in listed):
-            return
-        for found in sorted(listed, key=lambda each: str(each["name"])):
-            name = str(found["name"])
-            if found["type"] == "directory":
-                yield from self._below(name.rstrip("/"), without)
             # An object whose name ends in a slash stands for a folder.
-            elif not name.endswith("/"):
-                yield Entry(name.removeprefix(f"{self._folder}/"), _version(found))
+            listed = {
+                str(found["name"]).rstrip("/").removeprefix(f"{folder}/"): found
+                for found in self._files.ls(folder, detail=True, refresh=True)
+                if found["type"] == "directory" or not str(found["name"]).endswith("/")
+            }
+        for name in without_results(sorted(listed)):
+            if listed[name]["type"] == "directory":
+                yield from self._below(f"{folder}/{name}")
+            else:
+                yield Entry(f"{folder}/{name}".removeprefix(f"{self._folder}/"), _version(listed[name]))
 
     def _key(self, path: str) -> str:
         return f"{self._folder}/{path}"
@@ -64,8 +64,8 @@ class StorePlace:
     def open(self, path: str) -> BinaryIO:
         """Open an object, of which only what is read is fetched."""
         with _as_os_errors():
-            opened: BinaryIO = self._files.open(self._key(path), "rb", block_size=HEAD_BYTES, cache_type="readahead")
-            return opened
+            opened = self._files.open(self._key(path), "rb", block_size=HEAD_BYTES, cache_type="readahead")
+            return cast(BinaryIO, _Opened(opened))
 
     def fetch(self, path: str, folder: Path) -> Path:
         """Copy an object into a folder, by a name of its own: one that a store knows may be none here."""
@@ -73,6 +73,11 @@ class StorePlace:
         with _as_os_errors():
             self._files.get_file(self._key(path), str(target))
         return target
+
+    def exists(self, path: str) -> bool:
+        """Whether there is something."""
+        with _as_os_errors():
+            return bool(self._files.exists(self._key(path)))
 
     def read(self, path: str) -> bytes | None:
         """Return an object's content."""
@@ -108,6 +113,34 @@ class StorePlace:
 
     def tidy(self) -> None:
         """Do nothing: a store shows whole objects only."""
+
+
+class _Opened(io.RawIOBase):
+    """An object that is read; what the store's package raises then is an OSError, too."""
+
+    def __init__(self, opened: Any) -> None:
+        self._opened = opened
+
+    def read(self, size: int = -1) -> bytes:
+        with _as_os_errors():
+            content: bytes = self._opened.read(size)
+            return content
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return int(self._opened.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._opened.tell())
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._opened.close()
+        super().close()
 
 
 def _files_in(folder: Path) -> list[Path]:

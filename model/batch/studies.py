@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from itertools import takewhile
 from typing import Any, Self
 
-from model.batch.headers import FILE, FOLDER
+from model.batch.headers import FILE, FOLDER, SERIES
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class Study:
         >>> Study("/scans", "picture", "a/Slice 1.png", ("a/Slice 1.png",), ("",)).name
         'a-Slice-1-4efbd852be0b6b35'
         """
-        told = self.paths[0] if len(self.paths) == 1 else self.paths[0].rpartition("/")[0]
+        # Not by the paths of a series, of which there may be more the next time.
+        told = self.kind if self.kind == SERIES else self.paths[0]
         words = re.sub(r"[^0-9A-Za-z]+", "-", re.sub(r"(\.nii)?\.[0-9A-Za-z]{1,5}$", "", told)).strip("-")
         return f"{words[-60:].strip('-') or 'study'}-{_digest([self.source, self.kind, self.key])}"
 

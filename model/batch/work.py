@@ -15,7 +15,7 @@ from model.batch.addresses import place_of
 from model.batch.place import Place, reason
 from model.batch.rows import Row, failed_row, remove_row, row_of, write_row
 from model.batch.studies import Study
-from model.card import SHIPPED_WEIGHTS, identify
+from model.card import SHIPPED_WEIGHTS, Identity, identify, join_identities
 from model.decode.ct import CtSlice
 from model.decode.kinds import SourceFile
 from model.decode.study import open_study
@@ -39,19 +39,19 @@ MASKS = "masks"
 class Order:
     """How all studies of a batch are read, and where their rows go.
 
-    weights : none are the shipped ones. model : see `hash_of`.
+    weights : none are the shipped ones. model : which they are.
     """
 
     out: str
     how: How
-    model: str
+    model: Identity
     weights: tuple[str, ...] = ()
     masks: bool = False
 
     @property
     def settings(self) -> str:
         """Return what a row must have been made by to count."""
-        return json.dumps([self.model, asdict(self.how), self.masks])
+        return json.dumps([self.model.sha256, asdict(self.how), self.masks])
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -60,17 +60,18 @@ class Order:
     @classmethod
     def of_json(cls, told: dict[str, Any]) -> Self:
         """Return an order that was told as plain values."""
-        return cls(**told | {"how": How(**told["how"]), "weights": tuple(told["weights"])})
+        how, model = How(**told["how"]), Identity(**told["model"])
+        return cls(told["out"], how, model, tuple(told["weights"]), told["masks"])
 
 
-def hash_of(weights: Sequence[Path]) -> str:
-    """Return what tells the networks of some weights, none being the shipped ones, from all others.
+def model_of(weights: Sequence[Path]) -> Identity:
+    """Return which model some weights are, none being the shipped ones.
 
     Raises
     ------
     WeightsError : a file is missing or damaged.
     """
-    return "+".join(identify(file).sha256 for file in weights or [SHIPPED_WEIGHTS])
+    return join_identities([identify(file) for file in weights or [SHIPPED_WEIGHTS]])
 
 
 class Worker:
@@ -84,7 +85,7 @@ class Worker:
         WeightsError : they cannot be loaded. BadPlace, OSError : the place of the results cannot be used.
         """
         self._order = order
-        if hash_of(list(map(Path, order.weights))) != order.model:
+        if model_of(list(map(Path, order.weights))) != order.model:
             raise WeightsError("The weights here are not those with which the run began: begin it again.")
         self._networks = NetworkLoader([Path(file) for file in order.weights], volumes=True)
         self._out = place_of(order.out)
@@ -160,8 +161,9 @@ def keep(out: Place, order: Order, study: Study, row: Row, masks: Path | None = 
         out.put(masks, folder)
     else:
         out.remove(folder)
-    asked = {"threshold": order.how.threshold, "quality": order.how.quality, "model_sha256": order.model}
-    kept = asked | row | {"version": study.version(order.settings)}
+    asked = {"threshold": order.how.threshold, "quality": order.how.quality}
+    by = {"model_id": order.model.model_id, "model_sha256": order.model.sha256}
+    kept = asked | by | row | {"version": study.version(order.settings)}
     write_row(out, kept)
     return kept
 

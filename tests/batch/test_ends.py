@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -14,20 +16,23 @@ import pytest
 
 from model.__main__ import main
 from model.batch.actor import Actor
+from model.batch.index import Index
 from model.batch.local_place import LocalPlace
-from model.batch.place import MARK, BatchError
+from model.batch.place import DRAFTS, BatchError
 from model.batch.reader import Died, Fatal, Reader
 from model.batch.rows import path_of
 from model.batch.scratch import PREFIX, Scratch
 from model.batch.side_by_side import read_by
 from model.batch.studies import Study
 from model.batch.work import Order
+from model.card import Identity
 from model.phantom import phantom_png
 from model.reading import How
 from tests.batch.mixed import SERIES, needs_scans, write_series
 from tests.batch.started import ROOT, finish, row_files, rows_in, start, wait_for_rows
 from tests.webapp.scans import nifti
 
+MODEL = Identity("a model", "its hash")
 STUDY = Study("/scans", "picture", "a.png", ("a.png",), ("1",))
 
 
@@ -119,7 +124,7 @@ def test_no_room_for_slices_is_a_row_that_is_tried_again(
 
 
 def test_a_reader_that_is_ended_writes_no_row(tmp_path: Path) -> None:
-    order = Order(str(tmp_path / "out"), How(), "model")
+    order = Order(str(tmp_path / "out"), How(), MODEL)
     reader = Reader(order, cores=1, seconds=9.0, scratch=tmp_path)
     reader.end()
     with pytest.raises(Fatal, match="The run has ended"):
@@ -169,7 +174,7 @@ def test_told_to_end_while_it_looks_it_does_not_look_at_all(tmp_path: Path, monk
     looks = ("import time, model.batch.find as find", "looked = find.read_header", *slowly, "find.read_header = slowly")
     hook(tmp_path / "hook", monkeypatch, *looks, process="batch")
     process = start(tmp_path / "scans", "--out", tmp_path / "out")
-    while not (tmp_path / "out" / MARK).exists():
+    while not (tmp_path / "out" / "index.sqlite").exists():
         assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     # To the end it would take 100 seconds.
@@ -229,6 +234,23 @@ def test_a_series_of_which_a_file_is_cut_short_is_refused_as_by_the_single_comma
     assert row["error"] in capsys.readouterr().err
 
 
+@needs_scans
+def test_what_decodes_ends_with_what_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_series(SERIES[:3], tmp_path / "scans", 1)
+    (tmp_path / "hook").mkdir()
+    hanging = "import sys\nif any('decoder_process' in each for each in sys.orig_argv):\n    import time\n    "
+    (tmp_path / "hook" / "sitecustomize.py").write_text(f"{hanging}time.sleep(600)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "hook"))
+    assert batch(tmp_path / "scans", "--out", tmp_path / "out", "--limit", "1") == 1
+    (row,) = rows_in(tmp_path / "out")
+    assert "took longer than 1 seconds" in row["error"]
+    # Each of two attempts.
+    assert row["seconds"] >= 2.0
+    told = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline", "environ"])]
+    left = [line for line in told if any("decoder_process" in word for word in line)]
+    assert left == []
+
+
 def test_several_may_write_the_same_folder(tmp_path: Path) -> None:
     place, failed = LocalPlace(tmp_path / "out"), []
     for name in ("a", "b"):
@@ -249,12 +271,60 @@ def test_several_may_write_the_same_folder(tmp_path: Path) -> None:
         thread.join()
     assert failed == []
     assert (tmp_path / "out" / "studies" / "x" / "mask.png").read_text() in ("a", "b")
-    assert list((tmp_path / "out" / "drafts").iterdir()) == []
+    assert list((tmp_path / "out" / DRAFTS).iterdir()) == []
+
+
+def test_nothing_of_others_is_written_over_or_removed(
+    scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "paper"
+    (out / "drafts").mkdir(parents=True)
+    (out / "drafts" / "thesis.txt").touch()
+    os.utime(out / "drafts" / "thesis.txt", (0, 0))
+    (out / "results.csv").write_text("mine")
+    assert batch(scans, "--out", out) == 2
+    assert "holds results.csv, and not of a batch" in capsys.readouterr().err
+    assert (out / "results.csv").read_text() == "mine"
+    (out / "results.csv").rename(out / "other.csv")
+    assert batch(scans, "--out", out) == 0
+    assert (out / "drafts" / "thesis.txt").exists()
+
+
+def test_parts_and_the_whole_do_not_write_at_once(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with Index(out / "index-1-of-2.sqlite", is_shared=True):
+        assert batch(scans, "--out", out) == 2
+        assert batch(scans, "--out", out, "--shard", "1/2") == 2
+        assert batch(scans, "--out", out, "--shard", "2/2") == 0
+    assert batch(scans, "--out", out) == 0
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "2>&1 | head -c 1"])
+def test_nobody_needs_to_listen(closed: str, scans: Path, tmp_path: Path) -> None:
+    (scans / "bad.png").write_text("no picture")
+    command = f"{sys.executable} -m model batch {scans} --out {tmp_path / 'out'}"
+    subprocess.run(["bash", "-c", f"({command}; echo $? > {tmp_path / 'status'}) {closed}"], cwd=ROOT, check=False)
+    assert (tmp_path / "status").read_text() == "1\n"
+    assert len(rows_in(tmp_path / "out")) == 2
+
+
+def test_told_to_end_while_it_gathers_it_gathers_first(
+    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert batch(scans, "--out", tmp_path / "out") == 0
+    (tmp_path / "out" / "results.csv").unlink()
+    ends = ("def end(*given, **named):", "    os.kill(os.getpid(), 15)", "    return gathered(*given, **named)")
+    gathers = ("import os, model.batch.run as run", "gathered = run.write_tables", *ends, "run.write_tables = end")
+    hook(tmp_path / "hook", monkeypatch, *gathers, process="batch")
+    process = start(scans, "--out", tmp_path / "out")
+    finish(process)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert len(rows_in(tmp_path / "out")) == 1
 
 
 def test_a_node_on_which_the_scans_are_not_ends_the_run(tmp_path: Path) -> None:
     (tmp_path / "mount").mkdir()
-    order = Order(str(tmp_path / "out"), How(), "model").as_json()
+    order = Order(str(tmp_path / "out"), How(), MODEL).as_json()
     actor = Actor(order, cores=1, seconds=9.0)
     told = json.dumps(Study(str(tmp_path / "mount"), "picture", "a.png", ("a.png",), ("1",)).as_json())
     (answer,) = actor({"study": [told]})["row"]

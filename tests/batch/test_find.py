@@ -10,14 +10,19 @@ from pathlib import Path
 import pydicom
 import pytest
 from pydicom.dataset import FileDataset
-from pydicom.uid import CTImageStorage, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import (
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    RawDataStorage,
+    generate_uid,
+)
 
 from model.batch.addresses import out_of, place_of, places_of
 from model.batch.find import find_studies
 from model.batch.headers import Header, read_header
 from model.batch.index import Index
-from model.batch.local_place import LocalPlace
-from model.batch.place import MARK, BadPlace, Entry, Place
+from model.batch.place import DRAFTS, MARK, BadPlace, Entry, Place
 from model.batch.studies import Study
 from model.phantom import phantom_png
 
@@ -30,15 +35,14 @@ def scans(tmp_path: Path) -> Path:
     return tmp_path / "scans"
 
 
-def found_in(*sources: Path, out: Path | None = None, index: Path | None = None) -> list[Study]:
-    folder = out or sources[0].parent / "out"
-    with Index(index or sources[0].parent / "index.sqlite") as opened:
-        find_studies(places_of([str(source) for source in sources]), LocalPlace(folder), opened)
+def found_in(*sources: Path) -> list[Study]:
+    with Index(sources[0].parent / "index.sqlite") as opened:
+        find_studies(places_of([str(source) for source in sources]), opened)
         return list(opened.studies())
 
 
-def paths_in(*sources: Path, out: Path | None = None) -> list[tuple[str, ...]]:
-    return [study.paths for study in found_in(*sources, out=out)]
+def paths_in(*sources: Path) -> list[tuple[str, ...]]:
+    return [study.paths for study in found_in(*sources)]
 
 
 def write_dicom(
@@ -88,7 +92,7 @@ def test_a_series_that_grows_keeps_its_name_and_is_read_again(scans: Path) -> No
     (before,) = found_in(scans)
     write_dicom(scans / "more" / "2")
     (after,) = found_in(scans)
-    assert before.name.rpartition("-")[2] == after.name.rpartition("-")[2]
+    assert before.name == after.name
     assert before.version("") != after.version("")
 
 
@@ -151,12 +155,36 @@ def test_what_is_deflated_is_unpacked_no_further_than_needed(scans: Path) -> Non
     assert peak < 20_000_000
 
 
-def test_results_of_another_batch_are_no_study(scans: Path) -> None:
-    for name in ("a.png", "other/studies/b/mask.png"):
+def test_results_of_a_batch_are_no_study_but_scans_beside_them_are(scans: Path) -> None:
+    results = ("rows/a.png", "studies/b/mask.png", "results.csv", "index-1-of-2.sqlite", f"{DRAFTS}/c.png")
+    for name in ("a.png", "out/scans/b.png", "out/rows.png", *(f"out/{name}" for name in results)):
         (scans / name).parent.mkdir(parents=True, exist_ok=True)
         (scans / name).touch()
-    (scans / "other" / MARK).touch()
-    assert paths_in(scans) == [("a.png",)]
+    assert len(paths_in(scans)) == 6
+    (scans / "out" / MARK).touch()
+    assert paths_in(scans) == [("a.png",), ("out/rows.png",), ("out/scans/b.png",)]
+
+
+def test_a_file_that_is_cut_short_belongs_to_the_series_that_it_names(scans: Path) -> None:
+    other = generate_uid(entropy_srcs=["another"])
+    for name, series in (("1", SERIES), ("2", SERIES), ("3", other)):
+        write_dicom(scans / name, series)
+    whole = (scans / "2").read_bytes()
+    # Before the rows, which come last.
+    (scans / "2").write_bytes(whole[: whole.index(b"\x28\x00\x10\x00")])
+    assert paths_in(scans) == [("1", "2"), ("3",)]
+
+
+def test_raw_data_and_what_macos_adds_are_no_studies(scans: Path) -> None:
+    write_dicom(scans / "1")
+    for name in ("._1", "._a.png", "__MACOSX/b.png"):
+        (scans / name).parent.mkdir(exist_ok=True)
+        (scans / name).write_bytes(b"\0\5\x16\7")
+    raw = pydicom.dcmread(scans / "1")
+    raw.SOPClassUID, raw.SeriesInstanceUID = RawDataStorage, generate_uid()
+    del raw.Rows
+    raw.save_as(scans / "raw")
+    assert paths_in(scans) == [("1",)]
 
 
 def test_links_are_followed_once(scans: Path, tmp_path: Path) -> None:
@@ -222,11 +250,12 @@ def test_sources_in_one_another_are_read_once(scans: Path) -> None:
     assert paths_in(scans / "below" / "a.png") == [("a.png",)]
 
 
-def test_results_within_a_source_are_no_study(scans: Path) -> None:
-    for name in ("a.png", "out/studies/a/mask.png"):
-        (scans / name).parent.mkdir(parents=True, exist_ok=True)
-        (scans / name).touch()
-    assert paths_in(scans, out=scans / "out") == [("a.png",)]
+def test_a_source_and_a_link_to_it_are_read_once(scans: Path, tmp_path: Path) -> None:
+    (scans / "a.png").touch()
+    (tmp_path / "link").symlink_to(scans)
+    assert paths_in(tmp_path / "link", scans) == [("a.png",)]
+    with pytest.raises(BadPlace, match="is read already"):
+        out_of(str(tmp_path / "link"), places_of([str(scans)]))
 
 
 @pytest.mark.parametrize("address", ["", "http://host/x", "s3://", "://x", "file://"])
