@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,18 +54,25 @@ def test_every_command_runs_in_the_environment_that_is_made() -> None:
     (folder,) = cluster()["file_mounts"]
     made, installed = cluster()["setup_commands"]
     assert made == f"cd {folder} && python3 -m venv .venv"
-    assert installed.startswith(
-        f"cd {folder} && .venv/bin/pip install --quiet -c constraints.txt -r requirements-serve.txt"
-    )
+    assert installed.startswith(f"cd {folder} && .venv/bin/pip install --quiet -c constraints.txt -r ")
     for command in cluster()["head_start_ray_commands"] + cluster()["worker_start_ray_commands"]:
         assert f"{folder}/.venv/bin/ray " in command
     assert {".git", ".venv"} <= set(cluster()["rsync_exclude"])
+
+
+def brought_in(name: str) -> Iterator[str]:
+    """A file of requirements, and those that it brings in."""
+    yield name
+    for other in re.findall(r"^-r (\S+)$", (ROOT / name).read_text(), re.MULTILINE):
+        yield from brought_in(other)
 
 
 def test_what_it_installs_and_runs_is_there() -> None:
     installed = cluster()["setup_commands"][-1]
     missing = [name for name in re.findall(r"-[cr] (\S+)", installed) if not (ROOT / name).is_file()]
     assert missing == []
+    (asked,) = re.findall(r"-r (\S+)", installed)
+    assert {"requirements-serve.txt", "requirements-batch.txt"} <= set(brought_in(asked))
     # The command that its head tells of.
     assert "python -m model batch /shared/scans --out /shared/out --cluster auto" in FILE.read_text()
     command = [sys.executable, "-m", "model", "batch", "--help"]
