@@ -66,7 +66,7 @@ def test_every_variable_is_a_setting(name: str) -> None:
 def test_server_and_worker_are_the_image_and_share_its_volume(name: str) -> None:
     said = service(name)
     (volume,) = image().volumes
-    assert said["build"] == "."
+    assert said["image"] == "groundglass"
     assert said["volumes"] == [f"data:{volume}"]
     assert "user" not in said
     assert said["environment"]["REDIS_URL"].startswith("redis://redis:6379")
@@ -107,7 +107,14 @@ def test_redis_is_pinned_and_for_the_others_alone() -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_they_wait_until_redis_answers(name: str) -> None:
-    assert service(name)["depends_on"] == {"redis": {"condition": "service_healthy"}}
+    assert service(name)["depends_on"]["redis"] == {"condition": "service_healthy"}
+
+
+def test_the_image_is_built_once_and_never_looked_for_elsewhere() -> None:
+    assert [name for name, said in compose()["services"].items() if "build" in said] == ["web"]
+    assert service("web")["build"] == "."
+    assert service("worker")["pull_policy"] == "never"
+    assert "web" in service("worker")["depends_on"]
 
 
 @pytest.mark.parametrize("name", OURS)
