@@ -33,7 +33,7 @@ def test_it_is_valid_by_the_specification() -> None:
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
-        ("mem_limit: 6g", "mem_limt: 6g"),
+        ("mem_limit: 10g", "mem_limt: 10g"),
         ("networks: [queue]", "networks: [queu]"),
         ("data:/data", "dat:/data"),
         ("interval: 5s", "interval: 5 sek"),
