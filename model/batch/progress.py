@@ -43,6 +43,8 @@ def open_errors() -> None:
     if sys.stderr is None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 2)
+        # Which the file is not by itself, where it got the number at once.
+        os.set_inheritable(2, True)
         sys.stderr = os.fdopen(2, "w")
 
 
