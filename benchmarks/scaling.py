@@ -27,6 +27,7 @@ from benchmarks.phantom_volume import write_volume
 from benchmarks.serving import machine
 from benchmarks.table import table
 from model.cores import usable_cores
+from model.options import at_least_one
 
 ALONE = "this machine alone"
 VOLUMES, EACH = 8, 60
@@ -62,7 +63,6 @@ def scaling(volumes: int, slices: int) -> Figures:
             write_volume(work / "scans" / f"{number}.nii", slices)
         runs = {name: measure(work / "scans", work, nodes) for name, nodes in _RUNS.items()}
     one, two = (runs[name]["at_work_s"] for name in ("one worker", "two workers"))
-    # By the machine alone: what is paid for are machines, not what a cluster costs beside the work.
     each = runs[ALONE]["at_work_s"] * usable_cores() / (volumes * slices)
     return {
         "made": date.today().isoformat(),
@@ -90,8 +90,8 @@ def page(figures: Figures) -> str:
         _runs(figures),
         f"Two workers do {figures['two_of_one']:.2f} times what one does ({figures['two_of_one'] / 2:.2f} of twice), "
         "while the run that asks them and all of Ray's own processes share their two cores. At work is from the first "
-        "study begun to the last one done: the start of the processes and the loading of the networks come before. "
-        "More than two workers were not measured.",
+        "study begun to the last one done: the start of the processes and the loading of the networks come before, but "
+        "for what the second worker still loads then. More than two workers were not measured.",
         "## A million studies, on paper",
         *_million(figures),
     ]
@@ -109,11 +109,12 @@ def _runs(figures: Figures) -> str:
 
 def _million(figures: Figures) -> list[str]:
     worker_s, alone_s = figures["core_s_of_a_slice_on_the_cluster"], figures["core_s_of_a_slice"]
-    cost, theirs = Cost(worker_s), Cost(worker_s, NLST.studies)
+    # With all cores busy, as those of rented machines are.
+    cost, theirs = Cost(alone_s), Cost(alone_s, NLST.studies)
     machines = [[f"{count:,}", _hours(cost.hours(count)), f"{cost.dollars():,.0f}"] for count in MACHINES]
     return [
-        f"One worker took {1000 * worker_s:.0f} ms of its core for a slice, everything counted (this machine alone "
-        f"{1000 * alone_s:.0f}). {STUDIES:,} studies of {SLICES} slices are then {cost.core_hours:,.0f} core hours; by "
+        f"This machine alone, with all cores busy, took {1000 * alone_s:.0f} ms of a core for a slice, everything "
+        f"counted (one worker, beside which a core was nearly free, {1000 * worker_s:.0f}). {STUDIES:,} studies of {SLICES} slices are then {cost.core_hours:,.0f} core hours; by "
         f"machines of {CORES} cores like these, at {DOLLARS} dollars for a core and an hour:",
         "\n".join(table(["Machines", "Time", "Dollars"], machines)).strip(),
         "That is if the scans come as fast as they are read, which was not measured: "
@@ -121,7 +122,7 @@ def _million(figures: Figures) -> list[str]:
         f"For comparison: {NLST.source}, read more than {NLST.studies:,} CTs in less than {NLST.hours:.0f} hours on "
         f"more than {NLST.machines:,} machines for {NLST.dollars:,.2f} dollars, "
         f"{_per_thousand(NLST.dollars, NLST.studies)} for a thousand. They segmented a hundred structures and measured "
-        f"radiomics, which is more than is asked here. As many studies are "
+        f"radiomics, which is more than is asked here. As many studies, taken to have {SLICES} slices, are "
         f"{theirs.core_hours:,.0f} core hours here, {_hours(theirs.hours(10))} on ten machines, and "
         f"{_per_thousand(theirs.dollars(), theirs.studies)} dollars for a thousand.",
     ]
@@ -151,9 +152,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and write the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description="How batches scale.")
     parser.add_argument("--out", type=Path, required=True, help="folder for scaling.json and scaling.md")
-    parser.add_argument("--volumes", type=int, default=VOLUMES, help="(default: %(default)s)")
-    parser.add_argument("--slices", type=int, default=EACH, help="of each (default: %(default)s)")
+    parser.add_argument("--volumes", type=at_least_one, default=VOLUMES, help="(default: %(default)s)")
+    parser.add_argument("--slices", type=at_least_one, default=EACH, help="of each (default: %(default)s)")
     options = parser.parse_args(arguments)
+    # Before what takes minutes.
+    options.out.mkdir(parents=True, exist_ok=True)
     figures = scaling(options.volumes, options.slices)
     (options.out / "scaling.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     (options.out / "scaling.md").write_text(page(figures), encoding="utf-8")

@@ -21,12 +21,12 @@ def test_the_page_tells_what_was_measured() -> None:
         "slices": 30,
         "runs": runs,
         "two_of_one": 1.5,
-        "core_s_of_a_slice": 0.1,
+        "core_s_of_a_slice": 0.096,
         "core_s_of_a_slice_on_the_cluster": 0.12,
     }
     told = page(figures)
     assert "| one worker | 9.0 | 6.0 |" in told
     assert "Two workers do 1.50 times what one does (0.75 of twice)" in told
-    # A million times 150 slices of 0.12 seconds.
-    assert "5,000 core hours" in told
-    assert "| 10 | 31.2 hours | 200 |" in told
+    # A million times 150 slices of 0.096 seconds.
+    assert "4,000 core hours" in told
+    assert "| 10 | 25.0 hours | 160 |" in told
