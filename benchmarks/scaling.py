@@ -114,8 +114,9 @@ def _million(figures: Figures) -> list[str]:
     machines = [[f"{count:,}", _hours(cost.hours(count)), f"{cost.dollars():,.0f}"] for count in MACHINES]
     return [
         f"This machine alone, with all cores busy, took {1000 * alone_s:.0f} ms of a core for a slice, everything "
-        f"counted (one worker, beside which a core was nearly free, {1000 * worker_s:.0f}). {STUDIES:,} studies of {SLICES} slices are then {cost.core_hours:,.0f} core hours; by "
-        f"machines of {CORES} cores like these, at {DOLLARS} dollars for a core and an hour:",
+        f"counted (one worker, beside which a core was nearly free, {1000 * worker_s:.0f}). {STUDIES:,} studies of "
+        f"{SLICES} slices are then {cost.core_hours:,.0f} core hours; by machines of {CORES} cores like these, at "
+        f"{DOLLARS} dollars for a core and an hour:",
         "\n".join(table(["Machines", "Time", "Dollars"], machines)).strip(),
         "That is if the scans come as fast as they are read, which was not measured: "
         f"{_megabytes_s(cost):.0f} MB/s for each machine, uncompressed. Storage and transfer are not counted.",

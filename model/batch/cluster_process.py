@@ -99,7 +99,10 @@ def _read(ray: Any, studies: list[Message], told: Message) -> Iterator[Message]:
         fn_constructor_kwargs={"order": told["order"], "cores": cores, "seconds": told["seconds"]},
         batch_size=1,
         num_cpus=cores,
-        compute=ray.data.ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=IN_FLIGHT),
+        # All of them are begun at once, and the first that is ready does not wait for the others.
+        compute=ray.data.ActorPoolStrategy(
+            min_size=1, initial_size=actors, max_size=actors, max_tasks_in_flight_per_actor=IN_FLIGHT
+        ),
     )
     for found in rows.iter_rows():
         row = json.loads(found["row"])
