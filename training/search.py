@@ -3,6 +3,7 @@
 
 STUDY                the trials, in SQLite; a search that was stopped or killed goes on from it to --trials in all
 STUDY.lock           held while a search works on it
+WORKDIR/study.json   which study the runs are of; with another one, the folder is refused
 WORKDIR/trial-0007/  the run of a trial, as training.train leaves it; a trial that was cut off goes on there
 WORKDIR/report.md    what was found, with report.json and trials.svg; --report writes it anew and searches no further
 """
@@ -158,6 +159,7 @@ def run(options: argparse.Namespace, halt: Halt) -> None:
     known = facts(config, space, options.data)
     with studies.alone_with(options.study), studies.open_study(options.study, create=True) as study:
         studies.pin(study, known)
+        studies.settle(study, options.workdir)
         objective = trained(options.data, options.verbose)
         try:
             search(study, config, space, objective, trials=options.trials, workdir=options.workdir, halt=halt)

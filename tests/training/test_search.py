@@ -20,7 +20,7 @@ from training import train as training
 from training.learning.config import Config, Stage
 from training.learning.halt import Halt, Halted
 from training.learning.space import Choices, Range, Space
-from training.learning.study import ATTEMPTS, alone_with, next_trial, open_study, pin
+from training.learning.study import ATTEMPTS, alone_with, next_trial, open_study, pin, settle
 from training.report.trials import CAUTION, summarise, write_report
 from training.search import Lookout, main, search
 
@@ -170,6 +170,31 @@ def test_a_study_is_not_gone_on_with_for_something_else(file: Path) -> None:
         pin(study, {"space": {"a": (1, 2)}, "data set": {"index.csv": "0f"}})
         with pytest.raises(ValueError, match="the study was begun with another data set: go on with that one, or"):
             pin(study, {"space": {"a": [1, 2]}, "data set": {"index.csv": "1e"}})
+
+
+def test_a_study_goes_on_in_its_own_folder_alone(file: Path) -> None:
+    runs, moved = file.parent / "runs", file.parent / "moved"
+    with opened(file) as study:
+        settle(study, runs)
+        run(study, Peak(), trials=1, folder=runs)
+        with pytest.raises(ValueError, match=f"the study's runs lie in {runs}, not in {moved}: name that one"):
+            settle(study, moved)
+        runs.rename(moved)
+        settle(study, moved)
+        assert study.user_attrs["workdir"] == str(moved)
+
+
+def test_a_new_study_does_not_take_the_runs_of_another_for_its_own(file: Path) -> None:
+    old, unknown = file.parent / "old", file.parent / "unknown"
+    (unknown / "trial-0000").mkdir(parents=True)
+    with opened(file) as study, opened(file.with_name("new.db")) as new:
+        settle(study, old)
+        with pytest.raises(ValueError, match="old is the folder of another study: go on with that one, or"):
+            settle(new, old)
+        with pytest.raises(ValueError, match="unknown holds trials of another study"):
+            settle(new, unknown)
+        settle(new, file.parent / "free")
+        settle(new, file.parent / "free")
 
 
 def test_two_searches_do_not_share_a_study(file: Path) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import math
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ ATTEMPTS = 3
 
 PRUNER = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2)
 """After four whole trials, a trial ends whose best figure from its third epoch on is below the median of theirs."""
+
+MARK = "study.json"
+"""In the folder of the runs: whose they are."""
 
 
 @contextlib.contextmanager
@@ -87,6 +91,43 @@ def pin(study: optuna.Study, facts: Mapping[str, Any]) -> None:
             study.set_user_attr(name, fact)
         elif known != json.loads(json.dumps(fact)):
             raise ValueError(f"the study was begun with another {name}: go on with that one, or name another study")
+
+
+def settle(study: optuna.Study, workdir: Path) -> None:
+    """Bind a study to the folder of its runs, which may be moved: runs of others would pass for its own there.
+
+    Raises
+    ------
+    ValueError : the folder holds runs of another study, or nobody knows of which; the study's lie elsewhere.
+    """
+    known, found = study.user_attrs.get("id"), _study_of(workdir)
+    if known is None or found != known:
+        if study.get_trials(deepcopy=False):
+            lie = study.user_attrs.get("workdir", "another folder")
+            raise ValueError(f"the study's runs lie in {lie}, not in {workdir}: name that one, or begin another study")
+        _begin_in(workdir, study, known or uuid.uuid4().hex)
+    study.set_user_attr("workdir", str(workdir.resolve()))
+
+
+def _study_of(workdir: Path) -> str | None:
+    """Return the id of the study whose runs lie in a folder, None for nothing that can be read."""
+    try:
+        return str(json.loads((workdir / MARK).read_text(encoding="utf-8"))["id"])
+    except (FileNotFoundError, ValueError, LookupError, TypeError):
+        return None
+
+
+def _begin_in(workdir: Path, study: optuna.Study, name: str) -> None:
+    if next(workdir.glob("trial-*"), None) is not None:
+        raise ValueError(f"{workdir} holds trials of another study: go on with that one, or name another folder")
+    study.set_user_attr("id", name)
+    workdir.mkdir(parents=True, exist_ok=True)
+    try:
+        # Of two studies that begin here at once, one alone makes it.
+        with (workdir / MARK).open("x", encoding="utf-8") as file:
+            file.write(json.dumps({"id": name}) + "\n")
+    except FileExistsError as exc:
+        raise ValueError(f"{workdir} is the folder of another study: go on with that one, or name another") from exc
 
 
 def next_trial(study: optuna.Study, trials: int, *, seed: int) -> Trial | None:
