@@ -140,8 +140,9 @@ def _annotation(key: str, config: Config) -> str:
 def _enter(owner: Any, folder: str) -> Any:
     """Return what lies below a part of a key, None for nothing."""
     if isinstance(owner, tuple):
-        inside = folder.isdecimal() and 0 < int(folder) <= len(owner)
-        return owner[int(folder) - 1] if inside else None
+        # As it is written normally: 01 would be read here, and nothing would be put there.
+        numbers = {str(number): one for number, one in enumerate(owner, start=1)}
+        return numbers.get(folder)
     return getattr(owner, folder, None)
 
 
@@ -170,6 +171,7 @@ def _read_choices(key: str, values: Any, annotation: str) -> Choices:
 
 
 def _read_range(key: str, entry: dict[str, Any], annotation: str) -> Range:
+    _refuse(_general(key) == "stages.size", f"{key}: size is a multiple of 32: give choices")
     kind = annotation.removesuffix(" | None")
     _refuse(kind not in ("int", "float"), f"{key} is no number: give choices")
     for name in ("low", "high"):

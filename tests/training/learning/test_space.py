@@ -71,6 +71,8 @@ def test_the_spaces_of_the_project_fit_its_default_configuration(file: Path) -> 
         ("speed = {low = 1, high = 2}", "unknown key 'speed'; known here are manifest, stages"),
         ("stages.speed = {low = 1, high = 2}", "unknown key 'stages.speed'; known here are size, epochs"),
         ("stages.3.epochs = {low = 1, high = 2}", "unknown key 'stages.3.epochs'; known here are none"),
+        ("stages.01.epochs = {low = 1, high = 2}", "unknown key 'stages.01.epochs'; known here are none"),
+        ("stages.size = {low = 64, high = 128}", "stages.size: size is a multiple of 32: give choices"),
         ("extra.share = {low = 0.1, high = 0.2}", "unknown key 'extra.share'; known here are none"),
         ("arch.size = {low = 1, high = 2}", "unknown key 'arch.size'"),
         ("lung_weight = 3", r"lung_weight must be a table such as \{low = 1, high = 2\} or .*, got 3"),
