@@ -97,7 +97,7 @@ def join(options: argparse.Namespace) -> Team:
 
 def _check(options: argparse.Namespace) -> None:
     given = [value is not None for value in (options.processes, options.process, options.coordinator)]
-    if not any(given):
+    if not any(given) and options.wait is None:
         return
     if not all(given):
         raise ValueError("--processes, --process and --coordinator belong together: give all three")

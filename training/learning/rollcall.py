@@ -32,10 +32,18 @@ def call_the_roll(address: Address, process: int, processes: int, *, seconds: fl
     ------
     ConnectionError : some are missing, two have one number, or they disagree on how many there are.
     """
+    _check(address)
     if process == 0:
         _listen(address, processes, time.monotonic() + seconds)
     else:
         _report(address, process, processes, seconds)
+
+
+def _check(address: Address) -> None:
+    try:
+        address[0].encode("idna")
+    except UnicodeError as exc:
+        raise ConnectionError(f"{address[0]!r} cannot be the name of a machine: check the address") from exc
 
 
 def _listen(address: Address, processes: int, until: float) -> None:

@@ -61,6 +61,10 @@ def test_an_address_of_another_machine_is_refused() -> None:
     assert said.startswith("cannot listen at 192.0.2.1:5000")
 
 
+def test_what_cannot_be_a_name_is_refused() -> None:
+    assert call(("a..b", 5987), (0, 2), (1, 2)) == ["'a..b' cannot be the name of a machine: check the address"] * 2
+
+
 def test_a_port_that_is_taken_is_refused(address: Address) -> None:
     with socket.create_server(address):
         (said,) = call(address, (0, 2))
