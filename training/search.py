@@ -23,7 +23,6 @@ import optuna
 from optuna.trial import Trial, TrialState
 
 from model.card import file_sha256
-from model.errors import GroundglassError
 from model.options import at_least_one
 from training.commands import sentences
 from training.data.dataset import DATA_FOLDER
@@ -82,12 +81,13 @@ def search(
 
     Raises
     ------
-    Halted : somebody has ordered to stop; the trial that ran goes on the next time.
+    Halted : somebody has ordered to stop; the trial that ran goes on the next time, and the attempt does not count.
+    OSError : the machine is at fault, and the same holds.
     """
     while (trial := studies.next_trial(study, trials, seed=config.seed)) is not None:
         try:
             run_trial(trial, config, space, objective, workdir=workdir, halt=halt)
-        except Halted:
+        except (Halted, OSError):
             studies.put_back(trial)
             raise
 
@@ -103,7 +103,11 @@ def run_trial(trial: Trial, config: Config, space: Space, objective: Objective, 
     except optuna.TrialPruned:
         study.tell(trial, state=TrialState.PRUNED)
     # An OSError is no fault of the trial's: it ends the search, and the trial is begun again the next time.
-    except (GroundglassError, ValueError, ArithmeticError, RuntimeError) as exc:
+    except (Halted, OSError):
+        raise
+    # What a framework raises where memory runs out is of no common kind. An error of the program is in the log, whole.
+    except Exception as exc:
+        log.exception("trial %d fails", trial.number)
         studies.fail(study, trial.number, f"{type(exc).__name__}: {exc}")
     else:
         studies.complete(study, trial, figure)

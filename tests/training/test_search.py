@@ -125,6 +125,26 @@ def test_a_figure_that_is_no_number_is_a_failure(file: Path) -> None:
         assert study.get_trials()[0].user_attrs["reason"] == "its validation Dice is nan"
 
 
+class Exhausted(Exception):
+    """Stands for TensorFlow's ResourceExhaustedError, which is of no common kind."""
+
+
+@pytest.mark.parametrize("error", [Exhausted("no memory for (64, 512)"), MemoryError("much"), KeyError("typo")])
+def test_whatever_a_trial_raises_is_kept_and_logged_and_the_next_one_runs(
+    error: Exception, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def large(config: Config, folder: Path, lookout: Lookout) -> float:
+        if lookout.trial.number == 0:
+            raise error
+        return 0.5
+
+    with opened(file) as study:
+        search(study, CONFIG, SPACE, large, trials=2, workdir=file.parent, halt=Halt())
+        assert states(study) == ["FAIL", "COMPLETE"]
+        assert study.get_trials()[0].user_attrs["reason"] == f"{type(error).__name__}: {error}"
+    assert "raise error" in caplog.text
+
+
 def test_trouble_of_the_machine_ends_the_search_and_not_the_trial(file: Path) -> None:
     def full(config: Config, folder: Path, lookout: Lookout) -> float:
         raise OSError("no space left")
@@ -133,6 +153,7 @@ def test_trouble_of_the_machine_ends_the_search_and_not_the_trial(file: Path) ->
         with pytest.raises(OSError, match="no space left"):
             search(study, CONFIG, SPACE, full, trials=1, workdir=file.parent, halt=Halt())
         assert states(study) == ["RUNNING"]
+        assert study.get_trials()[0].user_attrs["attempts"] == 0
         run(study, Peak(), trials=1, folder=file.parent)
         assert states(study) == ["COMPLETE"]
 
@@ -211,6 +232,23 @@ def test_a_file_that_is_no_study_is_refused(file: Path) -> None:
         pass
     with pytest.raises(FileNotFoundError, match="name the study of a search"), open_study(file / "a", create=False):
         pass
+
+
+def test_looking_for_a_study_makes_none(file: Path) -> None:
+    for content in (b"", b"no data base"):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match="holds no study of a search"), open_study(file, create=False):
+            pass
+        assert file.read_bytes() == content
+    with pytest.raises(FileNotFoundError), open_study(file.parent / "absent" / "a.db", create=False):
+        pass
+    assert not (file.parent / "absent").exists()
+
+
+def test_nothing_explains_figures_that_are_all_alike(file: Path) -> None:
+    with opened(file) as study:
+        search(study, CONFIG, SPACE, lambda *_: 0.5, trials=4, workdir=file.parent, halt=Halt())
+        assert summarise(study)["importance"] is None
 
 
 def test_the_report_tells_what_was_found_and_what_it_is_worth(file: Path) -> None:

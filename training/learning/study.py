@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import math
+import sqlite3
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -42,8 +43,8 @@ def open_study(file: Path, *, create: bool, pruner: optuna.pruners.BasePruner = 
     FileNotFoundError : it is not there.
     ValueError : the file is of another kind.
     """
-    if not create and not file.exists():
-        raise FileNotFoundError(f"{file} does not exist: name the study of a search")
+    if not create:
+        _find_study(file)
     file.parent.mkdir(parents=True, exist_ok=True)
     url = URL.create("sqlite", database=str(file.absolute())).render_as_string()
     try:
@@ -74,6 +75,20 @@ def alone_with(file: Path) -> Iterator[None]:
         except BlockingIOError as exc:
             raise ValueError(f"another search works on {file}: wait for it, or name another study") from exc
         yield
+
+
+def _find_study(file: Path) -> None:
+    """Raise where a file holds no study; Optuna would make one of whatever it opens."""
+    if not file.exists():
+        raise FileNotFoundError(f"{file} does not exist: name the study of a search")
+    query = "SELECT 1 FROM studies WHERE study_name = ?"
+    try:
+        with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as base:
+            found = base.execute(query, (NAME,)).fetchone()
+    except sqlite3.DatabaseError:
+        found = None
+    if found is None:
+        raise ValueError(f"{file} holds no study of a search")
 
 
 def pin(study: optuna.Study, facts: Mapping[str, Any]) -> None:

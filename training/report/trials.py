@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from training.report.plots import COLOUR, INK, SIZE, svg
 
 ENOUGH = 4
-"""Whole trials from which the share of each key is worth a look."""
+"""Whole trials from which the share of each key is worth a look, where they differ."""
 
 CAUTION = (
     "The patients who validate chose among these trials, so the best figure flatters: it is no estimate of how the "
@@ -37,12 +37,13 @@ def summarise(study: optuna.Study) -> dict[str, Any]:
     """Return the report as plain values, for JSON; `best` and `importance` are None where there is none."""
     trials = study.get_trials()
     whole = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    worth = len(whole) >= ENOUGH and len({trial.value for trial in whole}) > 1
     best = max(whole, key=lambda trial: trial.value or 0.0, default=None)
     return {
         "caution": CAUTION,
         "counts": dict(Counter(trial.state.name.lower() for trial in trials)),
         "best": None if best is None else _plain(best),
-        "importance": get_param_importances(study) if len(whole) >= ENOUGH else None,
+        "importance": get_param_importances(study) if worth else None,
         "trials": [_plain(trial) for trial in trials],
         "study": study.user_attrs,
     }
