@@ -18,7 +18,7 @@ from model.options import address, at_least_one
 from training.commands import count
 from training.data.dataset import SliceBatches
 from training.learning.rollcall import Address, call_the_roll
-from training.learning.team import ALONE, Team
+from training.learning.team import ALONE, Team, leave_when_stopped
 
 WAIT_S = 60
 """How long processes wait for each other at the start, unless told otherwise."""
@@ -88,8 +88,7 @@ def join(options: argparse.Namespace) -> Team:
     import jax
 
     team = Team(jax.process_index(), jax.process_count(), jax.device_count())
-    with team.agreeing(jax.local_device_count(), "number of devices"):
-        pass
+    team.agree(jax.local_device_count(), "number of devices")
     if team.devices > 1:
         keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
     return team
@@ -114,6 +113,9 @@ def _connect(coordinator: Address, process: int, processes: int, seconds: int) -
     import jax
 
     call_the_roll(coordinator, process, processes, seconds=seconds)
+    leave_when_stopped(process)
+    # JAX would take SIGTERM for a notice, and go on.
+    jax.config.update("jax_enable_preemption_service", False)  # type: ignore[no-untyped-call]
     host, port = coordinator
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     # Keras' own initialize() does the same, but has no bounds of time, and listens on every address of the machine.

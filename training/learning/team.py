@@ -5,18 +5,25 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, NoReturn
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from training.learning.config import Config
+from training.learning.halt import SIGNALS
+
+PAUSE_S = 0.5
+"""Between two looks for a file."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,11 @@ class Team:
             if value != told[0][1]:
                 raise ValueError(f"process {process} has another {what} than process 0: start all alike")
 
+    def agree(self, upon: Any, what: str) -> None:
+        """Raise in all processes where they do not agree upon a value (of JSON)."""
+        with self.agreeing(upon, what):
+            pass
+
     def meet(self) -> None:
         """Wait until all processes are here."""
         self._gather(0)
@@ -80,7 +92,9 @@ class Team:
             return mine[np.newaxis]
         from jax.experimental import multihost_utils
 
-        return np.asarray(multihost_utils.process_allgather(mine), np.uint32)
+        # Somebody may be gone.
+        with LeaveAtOnce(self):
+            return np.asarray(multihost_utils.process_allgather(mine), np.uint32)
 
 
 ALONE = Team()
@@ -101,13 +115,50 @@ class LeaveAtOnce:
     def __exit__(self, _: object, exc: BaseException | None, __: TracebackType | None) -> None:
         if self.team.processes == 1 or not isinstance(exc, Exception):
             return
-        reason = (str(exc).splitlines() or [""])[0]
-        sys.stderr.write(
-            f"process {self.team.process} cannot go on: {type(exc).__name__}: {reason}\n"
-            "Once that is mended, or if it only says that another process is gone, start all of them with --resume.\n"
-        )
-        sys.stderr.flush()
-        os._exit(1)
+        leave(1, f"process {self.team.process} {_why(exc)}")
+
+
+def _why(exc: Exception) -> str:
+    reason = (str(exc).splitlines() or [""])[0]
+    return (
+        f"cannot go on: {type(exc).__name__}: {reason}\n"
+        "Once that is mended, or if it only says that another process is gone, start all of them with --resume."
+    )
+
+
+def leave(status: int, sentence: str) -> NoReturn:
+    """End this process here."""
+    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def leave_when_stopped(process: int) -> None:
+    """Let this process end at once by an order to stop, wherever it is: the others wait for its part, and end as well.
+
+    An error that is raised instead would be held up, until they come, wherever they are waited for.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        leave(128 + number, f"process {process} was stopped; start all with --resume")
+
+    for number in SIGNALS:
+        # A shell lets what it starts in the background ignore Ctrl-C.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
+
+
+def find_config(workdir: Path, *, seconds: float) -> None:
+    """Raise FileNotFoundError where what process 0 has written does not come into view in some seconds."""
+    until = time.monotonic() + seconds
+    while not (workdir / "config.json").exists():
+        if time.monotonic() >= until:
+            raise FileNotFoundError(f"{workdir} is not the folder that process 0 writes to: all processes share one")
+        time.sleep(PAUSE_S)
+        # A network file system remembers for a while what was not there, unless the folder is listed.
+        for folder in (workdir.parent, workdir):
+            with contextlib.suppress(OSError):
+                list(folder.iterdir())
 
 
 @contextlib.contextmanager
