@@ -20,6 +20,7 @@ from typing import Any
 
 import keras
 
+from model.card import file_sha256
 from model.network import ARCHITECTURES, build_network, find_architecture, load_into
 from training.commands import sentences
 from training.data.dataset import DATA_FOLDER, SliceBatches
@@ -31,10 +32,13 @@ from training.learning.history import finished_epochs, read_history
 from training.learning.losses import LOSSES, LesionLungLoss
 from training.learning.material import Material, read_material
 from training.learning.schedule import CosineWithWarmup
-from training.learning.team import ALONE, LeaveAtOnce, Team, by_itself
+from training.learning.team import ALONE, LeaveAtOnce, Team, by_itself, find_config
 from training.measures.metrics import training_metrics
 
 log = logging.getLogger(__name__)
+
+FIND_S = 60.0
+"""How long a process waits for the file that another has written: network file systems show it late."""
 
 Watch = Callable[[int], keras.callbacks.Callback]
 
@@ -77,12 +81,15 @@ def train(
         _refuse_other_run(config, workdir, resume=resume)
         material = read_material(config, data)
         team.check_division(config, material.mixture.total)
-    with team.agreeing([material.mixture.total, len(material.validation)], "data set"):
+        begun, content = _prints(config, material) if team.processes > 1 else ("", 0)
+    team.agree(begun, "file in start_from")
+    team.agree(content, "data set")
+    with team.agreeing():
         # Only now, so that a mistyped data folder does not leave a run to be resumed behind.
         if team.leads:
             _write_config(config, workdir)
     with team.agreeing():
-        _find_config(workdir)
+        find_config(workdir, seconds=0.0 if team.leads else FIND_S)
     # The first weights are drawn from the backend's generator, which is global.
     keras.utils.set_random_seed(config.seed)
     with LeaveAtOnce(team):
@@ -108,6 +115,12 @@ def check_config(config: Config) -> None:
         raise FileNotFoundError(f"start_from is {config.start_from}, which does not exist: train those weights first")
 
 
+def _prints(config: Config, material: Material) -> tuple[str, int]:
+    """Return what tells the weights to begin with, and the slices, from others of the same name."""
+    begun = "" if config.start_from is None else file_sha256(Path(config.start_from))
+    return begun, material.fingerprint()
+
+
 def _refuse_other_run(config: Config, workdir: Path, *, resume: bool) -> None:
     """Raise where the working folder holds a run that this one must not overwrite."""
     file = workdir / "config.json"
@@ -123,11 +136,6 @@ def _write_config(config: Config, workdir: Path) -> None:
     workdir.mkdir(parents=True, exist_ok=True)
     text = json.dumps(as_dict(config), indent=2) + "\n"
     (workdir / "config.json").write_text(text, encoding="utf-8")
-
-
-def _find_config(workdir: Path) -> None:
-    if not (workdir / "config.json").exists():
-        raise FileNotFoundError(f"{workdir} is not the folder that process 0 writes to: all processes share one")
 
 
 def _train_stages(run: Run) -> Path:

@@ -3,7 +3,7 @@
 KERAS_BACKEND=jax python -m tests.training.apart DATA OUT [the options of several processes]
 
 OUT/whole is a run that nobody cut, OUT/processK.json what process K tells. Two processes are refused some runs as well,
-do one that is cut and goes on, OUT/cut, and the second is gone in the middle of a last one.
+do one that is cut and goes on, OUT/cut, and begin a last one that has no end; they say so on standard output.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import cv2
 import keras
 
 from tests.training.interrupt import Interrupt, Interrupted
@@ -34,11 +37,13 @@ STAGES = (
 CONFIG = Config("index.csv", STAGES, seed=1, averaging=0.5)
 
 
-class Gone(keras.callbacks.Callback):  # type: ignore[misc]
-    """The power of this machine fails."""
+class Say(keras.callbacks.Callback):  # type: ignore[misc]
+    """Say that the first epoch is done."""
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
-        os._exit(3)
+        if epoch == 0:
+            sys.stdout.write("begun\n")
+            sys.stdout.flush()
 
 
 def cut(epochs_before: int) -> keras.callbacks.Callback:
@@ -55,10 +60,32 @@ def refused(config: Config, data: Path, out: Path, team: Team) -> str:
     return "it ran"
 
 
+def weights(out: Path, team: Team) -> str:
+    """Return the path of a file, one for all, that each process finds something else in."""
+    folder = out / f"home{team.process}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "begun.h5").write_bytes(bytes([team.process]))
+    os.chdir(folder)
+    return "begun.h5"
+
+
+def lighter(data: Path, out: Path) -> Path:
+    """Return a copy of the data in which one pixel of a slice that validates is lighter."""
+    copy = Path(shutil.copytree(data, out / "lighter"))
+    file = str(copy / "9_image.png")
+    image = cv2.imread(file, cv2.IMREAD_GRAYSCALE)
+    assert image is not None
+    image[0, 0] += 1
+    cv2.imwrite(file, image)
+    return copy
+
+
 def refusals(data: Path, out: Path, team: Team) -> dict[str, str]:
     odd = replace(CONFIG, stages=(replace(STAGES[0], batch_size=3),))
     return {
         "another seed": refused(replace(CONFIG, seed=team.process), data, out, team),
+        "other weights": refused(replace(CONFIG, start_from=weights(out, team)), data, out, team),
+        "other slices": refused(CONFIG, lighter(data, out) if team.process else data, out, team),
         "no data": refused(CONFIG, data / "absent" if team.process else data, out, team),
         "no division": refused(odd, data, out, team),
         "not shared": refused(CONFIG, data, out / str(team.process), team),
@@ -78,7 +105,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     add_options(parser)
     options = parser.parse_args()
-    with patch.object(training, "build_network", build_small):
+    with patch.object(training, "build_network", build_small), patch.object(training, "FIND_S", 1.0):
         train_all(options)
 
 
@@ -92,8 +119,8 @@ def train_all(options: argparse.Namespace) -> None:
         cut_and_resume(options.data, options.out, team)
     (options.out / f"process{team.process}.json").write_text(json.dumps(report))
     if team.processes > 1:
-        watch = None if team.leads else lambda _: Gone()
-        training.train(CONFIG, options.out / "lost", data=options.data, verbose=0, team=team, watch=watch)
+        endless = replace(CONFIG, stages=(replace(STAGES[0], epochs=1_000_000),), patience=1_000_000)
+        training.train(endless, options.out / "endless", data=options.data, verbose=0, team=team, watch=lambda _: Say())
 
 
 if __name__ == "__main__":

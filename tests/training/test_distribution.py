@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -35,7 +36,8 @@ def start(*arguments: object, devices: int = 1) -> subprocess.Popen[str]:
         "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
     }
     command = [sys.executable, *map(str, arguments)]
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True)
 
 
 def end(process: subprocess.Popen[str]) -> str:
@@ -46,6 +48,16 @@ def end(process: subprocess.Popen[str]) -> str:
         process.kill()
 
 
+def stop(process: subprocess.Popen[str]) -> None:
+    """Press Ctrl-C once a process has begun its endless run, or has ended."""
+    assert process.stdout is not None
+    # The library of collectives says something as well.
+    for line in process.stdout:
+        if line == "begun\n":
+            break
+    process.send_signal(signal.SIGINT)
+
+
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("runs")
@@ -53,14 +65,18 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def said(out: Path) -> list[str]:
-    """Train alone, on two devices of one process, and by two processes; return what these two say in the end."""
+    """Train alone, on two devices of one process, and by two processes, of which the second is stopped by Ctrl-C.
+
+    Return what these two say in the end.
+    """
     data = write_data(out / "data", train=9, val=5).parent
     together = ["--coordinator", f"127.0.0.1:{free_port()}", "--processes", 2, "--process"]
     driver = ["-m", "tests.training.apart", data]
     two = [start(*driver, out / "processes", *together, process) for process in (0, 1)]
     others = [start(*driver, out / "alone"), start(*driver, out / "devices", devices=2)]
+    stop(two[1])
     sentences = [end(process) for process in (*two, *others)]
-    assert [process.returncode for process in (*two, *others)] == [1, 3, 0, 0], sentences
+    assert [process.returncode for process in (*two, *others)] == [1, 130, 0, 0], sentences
     return sentences[:2]
 
 
@@ -123,12 +139,21 @@ def test_where_one_process_cannot_begin_none_does(out: Path) -> None:
     first, second = (report(out, "processes", process)["refusals"] for process in (0, 1))
     other = "process 1 has another configuration than process 0: start all alike"
     assert (first["another seed"], second["another seed"]) == (other, other)
+    for name in ("other weights", "other slices"):
+        what = {"other weights": "file in start_from", "other slices": "data set"}[name]
+        said = f"process 1 has another {what} than process 0: start all alike"
+        assert (first[name], second[name]) == (said, said)
     assert first["no data"] == "process 1 cannot go on, and says why"
     assert "absent" in second["no data"]
     divided = "3, the batch_size, cannot be divided over 2 devices: take a multiple of 2"
     assert (first["no division"], second["no division"]) == (divided, divided)
     assert first["not shared"] == "process 1 cannot go on, and says why"
     assert "1/refused is not the folder that process 0 writes to: all processes share one" in second["not shared"]
+
+
+def test_a_process_that_is_stopped_says_so(said: list[str]) -> None:
+    assert said[1].splitlines()[-1] == "process 1 was stopped; start all with --resume"
+    assert "Traceback" not in said[1]
 
 
 def test_a_process_says_that_another_is_gone(said: list[str]) -> None:

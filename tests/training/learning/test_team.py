@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 
 from tests.training.drawn import draw_sample
 from training.data.dataset import SliceBatches
+from training.data.mixture import mix
 from training.learning.config import Config, Stage
 from training.learning.distribution import SharedBatches, add_options, join
-from training.learning.team import ALONE, Team
+from training.learning.material import Material
+from training.learning.team import ALONE, Team, find_config
 
 STAGE = Stage(size=32, epochs=1, batch_size=4, learning_rate=1e-3)
 CONFIG = Config("a.csv", (STAGE,))
@@ -79,6 +83,34 @@ def test_a_last_batch_that_validates_is_filled_with_what_is_not_known() -> None:
     assert (nothing.shape, unknown.shape) == ((2, 32, 32, 1), (2, 32, 32, 4))
 
 
+def test_what_another_process_writes_is_waited_for(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="run is not the folder that process 0 writes to"):
+        find_config(tmp_path / "run", seconds=0.0)
+
+    def write(_: float) -> None:
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "config.json").touch()
+
+    with patch("time.sleep", write):
+        find_config(tmp_path / "run", seconds=60.0)
+
+
+def samples() -> Material:
+    drawn = [draw_sample(number) for number in range(3)]
+    return Material(drawn[:2], mix([2], [], None), drawn[2:])
+
+
+def test_a_fingerprint_is_that_of_every_pixel_and_mask_and_neighbour() -> None:
+    whole = samples()
+    first = whole.training[0]
+    others = [replace(first, lung=None), replace(first, beside=(first,)), replace(first, image=first.image + 1)]
+    changed = [replace(whole, validation=[one]) for one in (first, *others)]
+    moved = replace(whole, training=whole.training[:1], validation=[*whole.training[1:], *whole.validation])
+    prints = [one.fingerprint() for one in (whole, *changed, moved)]
+    assert len(set(prints)) == len(prints)
+    assert samples().fingerprint() == whole.fingerprint()
+
+
 def test_without_options_one_process_trains_alone() -> None:
     assert join(options()) == ALONE
 
@@ -88,6 +120,7 @@ def test_without_options_one_process_trains_alone() -> None:
     [
         (["--processes", "2"], "--processes, --process and --coordinator belong together: give all three"),
         (["--coordinator", "a:1", "--process", "1"], "belong together"),
+        (["--wait", "5"], "belong together"),
         (
             ["--processes", "2", "--process", "2", "--coordinator", "a:1"],
             "--process must be below --processes, 2, got 2",
