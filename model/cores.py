@@ -14,5 +14,10 @@ def usable_cores() -> int:
     All of the machine's where the system tells none.
     """
     let = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(let, told_cores() or let))
+
+
+def told_cores() -> int:
+    """Return this process's part of the cores; 0 where it was told none."""
     told = os.environ.get(CORES, "")
-    return max(1, min(let, int(told)) if told.isdecimal() else let)
+    return int(told) if told.isdecimal() else 0

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from model.card import SHIPPED_WEIGHTS
-from model.cores import usable_cores
+from model.cores import told_cores, usable_cores
 from model.engine import Engine
 from model.ensemble import load_ensemble
 from model.reading import Networks
@@ -31,7 +31,7 @@ class NetworkLoader:
         self._thread = ThreadPoolExecutor(1, "networks")
         self._engines: dict[int, Future[Engine]] = {}
         self._first = self._begin(usable_cores() if volumes else 1)
-        self._recogniser = self._thread.submit(lambda: load_recogniser(self._first.result()))
+        self._recogniser = self._thread.submit(lambda: load_recogniser(self._first.result(), threads=told_cores()))
 
     def wait(self) -> None:
         """Wait for those that were begun.
@@ -56,5 +56,7 @@ class NetworkLoader:
 
     def _begin(self, streams: int) -> Future[Engine]:
         if streams not in self._engines:
-            self._engines[streams] = self._thread.submit(load_ensemble, self._weights, streams=streams)
+            # Left to itself, OpenVINO takes every core.
+            loading = self._thread.submit(load_ensemble, self._weights, threads=told_cores(), streams=streams)
+            self._engines[streams] = loading
         return self._engines[streams]
