@@ -113,6 +113,11 @@ class Index:
         (count,) = self._rows.execute("SELECT count(*) FROM files WHERE kind = ?", (OTHER,)).fetchone()
         return int(count)
 
+    def is_empty(self) -> bool:
+        """Whether there is no study."""
+        query = "SELECT NOT EXISTS (SELECT 1 FROM files WHERE kind != ?)"
+        return bool(self._rows.execute(query, (OTHER,)).fetchone()[0])
+
     def studies(self) -> Iterator[Study]:
         """Yield the studies, always in the same order.
 

@@ -109,10 +109,10 @@ class Reader:
 
         with DEADLINES.within(seconds, kill):
             line = process.stdout.readline() if process.stdout else b""
-        if late.is_set() and not line.endswith(b"\n"):
-            self.close()
-            raise TimeoutError
         if not line.endswith(b"\n"):
+            if late.is_set():
+                self.close()
+                raise TimeoutError
             raise OSError("the process has ended")
         message: dict[str, Any] = json.loads(line)
         if "fatal" in message:

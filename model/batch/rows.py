@@ -79,9 +79,6 @@ def row_of(study: Study, read: Segmentation | VolumeReading, *, seconds: float) 
         **_about(study),
         **figures,
         "seconds": seconds,
-        "quality": found.quality,
-        "model_id": found.model.model_id,
-        "model_sha256": found.model.sha256,
         "notes": " ".join(found.notes),
     }
 
@@ -138,12 +135,10 @@ def _is_row(row: object, name: str) -> bool:
     return all(row.get(column) is None or type(row[column]) in kinds for column, kinds in _KINDS.items())
 
 
-def rows_of(out: Place, names: Iterable[str]) -> Iterator[Row | None]:
-    """Yield the rows of studies in order, read side by side."""
-    waiting = iter(names)
+def rows_of(out: Place, names: Iterable[str]) -> list[Row | None]:
+    """Return the rows of a chunk of studies in order, read side by side."""
     with ThreadPoolExecutor(_THREADS, "rows") as threads:
-        while chunk := list(islice(waiting, CHUNK)):
-            yield from threads.map(lambda name: read_row(out, name), chunk)
+        return list(threads.map(lambda name: read_row(out, name), names))
 
 
 def write_tables(out: Place, studies: Iterable[tuple[str, str]], scratch: Path, *, ending: str = "") -> int:
@@ -159,7 +154,7 @@ def write_tables(out: Place, studies: Iterable[tuple[str, str]], scratch: Path, 
     parquet, text = scratch / "results.parquet", scratch / "results.csv"
     rows, count = _of_versions(out, iter(studies)), 0
     with pq.ParquetWriter(parquet, SCHEMA) as tables, text.open("w", newline="", encoding="utf-8") as file:
-        written = csv.DictWriter(file, SCHEMA.names, extrasaction="ignore")
+        written = csv.DictWriter(file, SCHEMA.names)
         written.writeheader()
         while chunk := list(islice(rows, CHUNK)):
             count += len(chunk)

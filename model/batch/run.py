@@ -38,12 +38,12 @@ class Options:
     """
 
     how: How
+    seconds: float
     weights: tuple[Path, ...] = ()
     masks: bool = False
     shard: Shard = Shard()
     again: bool = False
     workers: int = 0
-    seconds: float = 3600.0
     cluster: str | None = None
 
 
@@ -97,7 +97,7 @@ class _Run:
         with Index(self._index_file(), is_shared=bool(self._ending)) as index:
             find_studies(self._sources, index)
             self._begin()
-            if next(index.studies(), None) is None:
+            if index.is_empty():
                 raise MissingFile(_nothing_in(self._sources, index.others()))
             to_read, self._done, failed = self._what_is_left(index)
             try:
