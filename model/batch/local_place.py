@@ -19,9 +19,6 @@ OLD_S = 24 * 3600.0
 """A draft of this age is nobody's: other runs, on other machines, may be writing theirs."""
 
 
-TRIES = 10
-
-
 class LocalPlace:
     """A folder. A single file is a place with one file in it."""
 
@@ -120,16 +117,32 @@ class LocalPlace:
 
 
 def _rename(draft: Path, target: Path) -> None:
-    """Bring a draft to its place. Of a folder that is there, and that others may write as well, nothing stays."""
-    for _ in range(TRIES):
-        try:
-            draft.replace(target)
-            return
-        except OSError as exc:
-            if exc.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-        shutil.rmtree(target, ignore_errors=True)
-    draft.replace(target)
+    """Bring a draft to its place. Of a folder that is there, nothing stays.
+
+    Others may write the same folder at the same time: one of the folders, whole, is there at the end.
+    """
+    if _takes(target, draft):
+        return
+    # Moved in one step: a folder that is emptied in its place might be another's, come while it is being emptied.
+    old = draft.with_name(uuid.uuid4().hex)
+    with suppress(FileNotFoundError):
+        target.replace(old)
+    try:
+        # If not, another's has come since, and stands: as if it had been written just after this one.
+        _takes(target, draft)
+    finally:
+        _remove(old)
+
+
+def _takes(target: Path, draft: Path) -> bool:
+    """Bring a draft to its place unless a folder with files in it is there. Return whether it is done."""
+    try:
+        draft.replace(target)
+    except OSError as exc:
+        if exc.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    return True
 
 
 def _remove(what: Path) -> None:
