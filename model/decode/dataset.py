@@ -31,9 +31,9 @@ PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _TAGS = (
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription",
     "Modality", "ImageType", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
-    "SliceThickness", "Rows", "Columns", "SamplesPerPixel", "PlanarConfiguration", "PhotometricInterpretation",
-    "NumberOfFrames", "RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth", "SpecificCharacterSet",
-    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "AcquisitionNumber",
+    "SliceThickness", "PatientID", "Rows", "Columns", "SamplesPerPixel", "PlanarConfiguration",
+    "PhotometricInterpretation", "NumberOfFrames", "RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth",
+    "SpecificCharacterSet", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "AcquisitionNumber",
 )  # fmt: skip
 
 _TABLES = tuple(

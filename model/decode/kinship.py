@@ -61,7 +61,7 @@ def _is_axial(file: DicomFile) -> bool:
 
 
 def _alike(files: Sequence[DicomFile]) -> list[list[DicomFile]]:
-    """Return groups of one series, one size, one orientation and one spacing."""
+    """Return groups of one series of one patient, one size, one orientation and one spacing."""
     named: dict[tuple[object, ...], list[DicomFile]] = {}
     for file in files:
         named.setdefault(_name(file), []).append(file)
@@ -69,9 +69,12 @@ def _alike(files: Sequence[DicomFile]) -> list[list[DicomFile]]:
 
 
 def _name(file: DicomFile) -> tuple[object, ...]:
+    # Identifiers of series are to be unique, yet tools that take names away have given one to several patients.
+    whose = file.text("PatientID"), file.text("StudyInstanceUID")
     series = (file.text("SeriesInstanceUID"),)
     # Where names were removed from files, series are told apart by what is left.
-    return (series if series[0] else (file.text("SeriesNumber"), file.text("SeriesDescription"))), file.shape
+    named = series if series[0] else (file.text("SeriesNumber"), file.text("SeriesDescription"))
+    return whose, named, file.shape
 
 
 def _close(files: Sequence[DicomFile]) -> list[list[DicomFile]]:

@@ -24,7 +24,7 @@ STRAY_FROM_MM = 1.0
 
 def left_out(chosen: Group, others: Sequence[Group], refused: dict[SourceFile, InputError]) -> list[str]:
     """Say which series was chosen where there were several, and what else was left."""
-    notes = []
+    notes = _several_patients([chosen, *others])
     if others:
         split = any(group.acquisition for group in (chosen, *others))
         rest = ", ".join(f"{_title(group)} ({len(group)})" for group in others[:5])
@@ -39,6 +39,17 @@ def left_out(chosen: Group, others: Sequence[Group], refused: dict[SourceFile, I
     if len(reasons) > MAX_REASONS:
         notes.append(f"{_files(sum(count for _, count in reasons[MAX_REASONS:]))} left out for other reasons.")
     return notes
+
+
+def _several_patients(groups: Sequence[Group]) -> list[str]:
+    """Say where slices are of several patients; whose they are is not for notes, which go into files."""
+    patients = {group.files[0].text("PatientID") for group in groups} - {""}
+    if len(patients) < 2:
+        return []
+    return [
+        f"The files belong to {len(patients)} patients, by their PatientID. One series of one of them was read: send "
+        "each patient's files by themselves."
+    ]
 
 
 def _reason(exc: InputError) -> str:

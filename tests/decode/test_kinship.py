@@ -67,6 +67,30 @@ def test_a_name_does_not_part_what_an_identifier_joins(tmp_path: Path) -> None:
     assert len(volume_of(tmp_path, slice_bytes(0), slice_bytes(1, SeriesDescription="Thin"))) == 2
 
 
+def test_patients_whose_series_have_one_identifier_are_kept_apart(tmp_path: Path) -> None:
+    # Their slices lie between each other, as if they were one scan.
+    other = [dicom_bytes(slice_dataset(phantom()[0], number + 0.5, PatientID="B")) for number in range(3)]
+    read = volume_of(tmp_path, *other, *series_bytes(PatientID="A"))
+    assert heights(read) == pytest.approx([100.0 + 5.0 * number for number in range(5)])
+    assert read.notes == (
+        "The files belong to 2 patients, by their PatientID. One series of one of them was read: send each patient's "
+        "files by themselves.",
+        "Of 2 series the largest was read: “Lung 5.0” (5 slices). Left out: “Lung 5.0” (3).",
+    )
+
+
+def test_studies_whose_series_have_one_identifier_are_kept_apart(tmp_path: Path) -> None:
+    read = volume_of(tmp_path, *series_bytes((0, 1), StudyInstanceUID="1.7"), *series_bytes())
+    assert len(read) == 5
+    assert read.notes == ("Of 2 series the largest was read: “Lung 5.0” (5 slices). Left out: “Lung 5.0” (2).",)
+
+
+def test_a_patient_is_not_another_where_a_file_does_not_name_one(tmp_path: Path) -> None:
+    read = volume_of(tmp_path, *series_bytes(range(4), PatientID="A"), slice_bytes(4, PatientID=""))
+    assert len(read) == 4
+    assert read.notes == ("Of 2 series the largest was read: “Lung 5.0” (4 slices). Left out: “Lung 5.0” (1).",)
+
+
 def test_a_rescan_that_overlaps_is_kept_apart(tmp_path: Path) -> None:
     first: Numbered = [(number, "1") for number in range(6)]
     again: Numbered = [(number + 0.4, "2") for number in range(5)]
