@@ -13,6 +13,7 @@ from pathlib import Path
 from model.batch.addresses import place_of
 from model.batch.children import end, how_ended, send, start
 from model.batch.place import Place
+from model.batch.progress import say
 from model.batch.reader import Fatal
 from model.batch.rows import Row, read_row
 from model.batch.studies import Study
@@ -79,7 +80,9 @@ def _rows(process: subprocess.Popen[bytes], studies: Iterator[Study], log: Path)
         message = json.loads(line)
         if "fatal" in message:
             raise Fatal(message["fatal"])
-        if "row" in message:
+        if "note" in message:
+            say(message["note"])
+        elif "row" in message:
             yield message["row"]
         else:
             some = [study.as_json() for study in islice(studies, message["more"])]

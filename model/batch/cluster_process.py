@@ -2,7 +2,7 @@
 
 Actors on all nodes each have a process that has loaded the networks once. TOLD is JSON, and so is each line that is
 answered: {"more": count} asks for studies, which come as {"studies": [...]}, none of them at the end; {"row": ...} is
-what one came to; {"fatal": sentence} says why it cannot go on.
+what one came to; {"note": sentence} is to be told, {"fatal": sentence} says why it cannot go on.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -24,6 +25,9 @@ IN_FLIGHT = 2
 """Studies that an actor is told of at once: one that it reads, and the next."""
 
 CONNECT_S = 10.0
+
+TAKEN_S = 5.0
+"""How long all cores may be taken before it is told: those of a run that has just ended are free in a moment."""
 
 
 def main() -> None:
@@ -76,12 +80,24 @@ def _refuse_silent(address: str) -> None:
 
 def _read_all(ray: Any, told: Message, answers: BinaryIO) -> Iterator[Message]:
     """Yield the rows of all studies as they are done."""
+    if _is_taken(ray):
+        say(answers, {"note": "All cores of the cluster are taken by others: waiting until some are free."})
     while True:
         say(answers, {"more": AT_ONCE})
         studies = json.loads(sys.stdin.buffer.readline())["studies"]
         if not studies:
             return
         yield from _read(ray, studies, told)
+
+
+def _is_taken(ray: Any) -> bool:
+    """Whether others compute on all cores, and do not cease to."""
+    until = time.monotonic() + TAKEN_S
+    while any(_cores_of_nodes(ray)) and ray.available_resources().get("CPU", 0.0) < 1.0:
+        if time.monotonic() > until:
+            return True
+        time.sleep(0.5)
+    return False
 
 
 def _read(ray: Any, studies: list[Message], told: Message) -> Iterator[Message]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,6 +30,32 @@ def write_phantoms(folder: Path, count: int) -> None:
         (folder / f"{number:03d}.png").write_bytes(phantom_png("one"))
 
 
+_TAKE_TWO_CORES = """
+import sys
+
+import ray
+
+ray.init(sys.argv[1], log_to_driver=False)
+actors = [ray.remote(num_cpus=1)(type("Work", (), {})).remote() for _ in range(2)]
+ray.get([actor.__ray_ready__.remote() for actor in actors])
+print("taken", flush=True)
+input()
+"""
+
+
+@contextmanager
+def others_at_work(cluster: Nodes) -> Iterator[None]:
+    """Take all cores of a cluster, as others do who compute on it."""
+    command = [sys.executable, "-c", _TAKE_TWO_CORES, cluster.address]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "taken\n" in process.stdout
+        try:
+            yield
+        finally:
+            process.communicate("\n")
+
+
 @needs_scans
 def test_two_hundred_studies_have_the_rows_that_they_have_on_one_machine(cluster: Nodes, tmp_path: Path) -> None:
     scans = tmp_path / "scans"
@@ -36,6 +65,7 @@ def test_two_hundred_studies_have_the_rows_that_they_have_on_one_machine(cluster
     said = finish(process)
     assert process.returncode == 1, said
     assert f"{COUNT} studies, {BROKEN} of them failed" in said
+    assert "taken by others" not in said
     rows = without_time(rows_in(tmp_path / "shared"))
     assert len(rows) == COUNT
     assert rows == without_time(rows_in(tmp_path / "alone"))
@@ -70,6 +100,17 @@ def test_a_node_that_is_killed_costs_what_it_was_reading(tmp_path: Path) -> None
     assert [row["path"] for row in rows_in(tmp_path / "out")] == [f"{number:03d}.png" for number in range(120)]
     after = row_files(tmp_path / "out")
     assert {name: after[name] for name in before} == before
+
+
+def test_a_cluster_that_others_use_is_waited_for_and_told(cluster: Nodes, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(phantom_png("one"))
+    with others_at_work(cluster):
+        process = start(tmp_path / "a.png", "--out", tmp_path / "out", "--cluster", cluster.address)
+        assert process.stderr is not None
+        assert any("All cores of the cluster are taken by others" in line for line in process.stderr)
+        assert row_files(tmp_path / "out") == {}
+    assert "1 study" in finish(process)
+    assert process.returncode == 0
 
 
 def test_a_cluster_that_cannot_be_reached_is_told(tmp_path: Path) -> None:
