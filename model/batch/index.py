@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from model.batch.headers import DICOM_FILE, OTHER, SERIES, Header
-from model.batch.place import Entry, reason
+from model.batch.place import Entry, written
 from model.batch.studies import Study
 from model.errors import Busy, StorageError
 
@@ -42,23 +42,21 @@ class Index:
 
         Raises
         ------
-        Busy : another process uses it, or its folder. StorageError : it cannot be written.
+        Busy : another process uses it, or its folder. NotWritable, StorageError : it cannot be written.
         """
-        self._file, self._locks = file, ExitStack()
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            self._locks.enter_context(_locked(file.with_name(LOCK), is_shared=is_shared))
-            if is_shared:
-                self._locks.enter_context(_locked(file.with_suffix(".lock"), is_shared=False))
-        except Busy:
-            self._locks.close()
-            raise
-        except OSError as exc:
-            raise StorageError(f"{file.parent} cannot be written: {reason(exc)}.") from exc
-        with self._telling():
-            self._rows = _opened(file)
-            (last,) = self._rows.execute("SELECT max(run) FROM files").fetchone()
-            self._run = (last or 0) + 1
+        self._file = file
+        with ExitStack() as locks:
+            with written(str(file.parent)):
+                file.parent.mkdir(parents=True, exist_ok=True)
+                locks.enter_context(_locked(file.with_name(LOCK), is_shared=is_shared))
+                if is_shared:
+                    locks.enter_context(_locked(file.with_suffix(".lock"), is_shared=False))
+            with self._telling():
+                self._rows = _opened(file)
+                (last,) = self._rows.execute("SELECT max(run) FROM files").fetchone()
+                self._run = (last or 0) + 1
+            # Where something went wrong before, they are let go.
+            self._locks = locks.pop_all()
 
     @contextmanager
     def _telling(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -11,6 +12,10 @@ from typing import BinaryIO, Protocol
 
 class BatchError(Exception):
     """What ends a batch, with a sentence for whoever started it."""
+
+
+class NotWritable(BatchError):
+    """Results cannot be written: none of any study could be kept."""
 
 
 class BadPlace(BatchError):
@@ -102,3 +107,12 @@ def reason(exc: OSError) -> str:
     ('No such file or directory', 'no network')
     """
     return exc.strerror or str(exc) or type(exc).__name__
+
+
+@contextmanager
+def written(what: str) -> Iterator[None]:
+    """Tell of an OSError of the block that it means results, called `what` in the sentence; raises NotWritable."""
+    try:
+        yield
+    except OSError as exc:
+        raise NotWritable(f"{what} cannot be written: {reason(exc)}.") from exc

@@ -15,7 +15,7 @@ from model.batch.endings import Ended, Endings
 from model.batch.find import find_studies
 from model.batch.index import Index
 from model.batch.local_place import LocalPlace
-from model.batch.place import MARK, BadPlace, BatchError, Place, reason
+from model.batch.place import MARK, BadPlace, BatchError, Place, reason, written
 from model.batch.progress import open_errors, progress, say
 from model.batch.rows import CHUNK, Row, rows_of, write_tables
 from model.batch.scratch import Scratch
@@ -25,7 +25,7 @@ from model.batch.studies import Study
 from model.batch.work import Order, is_done, model_of
 from model.cores import usable_cores
 from model.decode.kinds import shown
-from model.errors import GroundglassError, MissingFile, StorageError
+from model.errors import GroundglassError, MissingFile
 from model.reading import How
 
 
@@ -109,21 +109,16 @@ class _Run:
         return 1 if failed else 0
 
     def _begin(self) -> None:
-        try:
+        with written(self._out.address):
             self._out.write(MARK, b"Results of python -m model batch: what lies here is no study of another batch.\n")
             self._out.tidy()
-        except OSError as exc:
-            raise StorageError(f"{self._out.address} cannot be written: {reason(exc)}.") from exc
 
     def _gather(self, index: Index) -> None:
-        try:
-            with self._endings.put_off():
-                count = write_tables(self._out, self._versions(index), self._scratch, ending=self._ending)
-            if count < self._done:
-                # A file system that several machines share may remember for a while that a file was not there.
-                say(f"{self._done - count:,} rows are not seen here yet: the same command, in a minute, gathers them.")
-        except OSError as exc:
-            raise StorageError(f"The tables in {self._out.address} cannot be written: {reason(exc)}.") from exc
+        with written(f"The tables in {self._out.address}"), self._endings.put_off():
+            count = write_tables(self._out, self._versions(index), self._scratch, ending=self._ending)
+        if count < self._done:
+            # A file system that several machines share may remember for a while that a file was not there.
+            say(f"{self._done - count:,} rows are not seen here yet: the same command, in a minute, gathers them.")
 
     def _index_file(self) -> Path:
         folder = self._out.folder if isinstance(self._out, LocalPlace) else self._scratch

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from model.batch.addresses import place_of
-from model.batch.place import reason
+from model.batch.place import written
 from model.batch.reader import Died, Fatal, Reader
 from model.batch.rows import Row, failed_row
 from model.batch.studies import Study
@@ -44,7 +44,7 @@ def read_side_by_side(
 
     Raises
     ------
-    Fatal : weights or results cannot be read or written.
+    Fatal : weights or results cannot be read or written. NotWritable : the same, found out here.
     """
     readers = [
         Reader(order, cores=machine.cores, seconds=machine.seconds, scratch=scratch) for _ in range(machine.processes)
@@ -79,7 +79,7 @@ def _read_by_any(free: queue.SimpleQueue[Reader], study: Study, order: Order) ->
 
 
 def read_by(reader: Reader, study: Study, order: Order) -> Row:
-    """Return the row of a study; of one that brings its process down, too. Raises Fatal."""
+    """Return the row of a study; of one that brings its process down, too. Raises Fatal, NotWritable."""
     begun = time.monotonic()
     for _ in range(ATTEMPTS):
         try:
@@ -90,7 +90,5 @@ def read_by(reader: Reader, study: Study, order: Order) -> Row:
                 # It did not die of this study.
                 raise Fatal("The run has ended.") from None
     row = failed_row(study, "Died", str(last), seconds=time.monotonic() - begun)
-    try:
+    with written(order.out):
         return keep(place_of(order.out), order, study, row)
-    except OSError as exc:
-        raise Fatal(f"{order.out} cannot be written: {reason(exc)}.") from exc

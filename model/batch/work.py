@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from model.batch.addresses import place_of
-from model.batch.place import Place, reason
+from model.batch.place import Place, reason, written
 from model.batch.rows import Row, failed_row, remove_row, row_of, write_row
 from model.batch.studies import Study
 from model.card import SHIPPED_WEIGHTS, Identity, identify, join_identities
@@ -97,17 +97,15 @@ class Worker:
 
         Raises
         ------
-        StorageError : what was found cannot be kept.
+        NotWritable : what was found cannot be kept.
         """
         begun = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="study-") as folder:
             row = self._row(study, Path(folder), begun)
             # What was written until something failed is not to be kept.
             masks = None if row.get("error") else Path(folder) / MASKS
-            try:
+            with written(self._out.address):
                 return keep(self._out, self._order, study, row, masks)
-            except OSError as exc:
-                raise StorageError(f"{self._out.address} cannot be written: {reason(exc)}.") from exc
 
     def _row(self, study: Study, scratch: Path, begun: float) -> Row:
         if not study.is_readable:
