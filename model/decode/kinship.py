@@ -69,12 +69,12 @@ def _alike(files: Sequence[DicomFile]) -> list[list[DicomFile]]:
 
 
 def _name(file: DicomFile) -> tuple[object, ...]:
-    # Identifiers of series are to be unique, yet tools that take names away have given one to several patients.
-    whose = file.text("PatientID"), file.text("StudyInstanceUID")
     series = (file.text("SeriesInstanceUID"),)
     # Where names were removed from files, series are told apart by what is left.
     named = series if series[0] else (file.text("SeriesNumber"), file.text("SeriesDescription"))
-    return whose, named, file.shape
+    # Identifiers of series are to be unique, yet tools that take names away have given one to several patients. That
+    # of the study does not count: they have given each slice one of its own, too.
+    return file.text("PatientID"), named, file.shape
 
 
 def _close(files: Sequence[DicomFile]) -> list[list[DicomFile]]:

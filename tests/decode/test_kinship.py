@@ -79,12 +79,6 @@ def test_patients_whose_series_have_one_identifier_are_kept_apart(tmp_path: Path
     )
 
 
-def test_studies_whose_series_have_one_identifier_are_kept_apart(tmp_path: Path) -> None:
-    read = volume_of(tmp_path, *series_bytes((0, 1), StudyInstanceUID="1.7"), *series_bytes())
-    assert len(read) == 5
-    assert read.notes == ("Of 2 series the largest was read: “Lung 5.0” (5 slices). Left out: “Lung 5.0” (2).",)
-
-
 def test_a_patient_is_not_another_where_a_file_does_not_name_one(tmp_path: Path) -> None:
     read = volume_of(tmp_path, *series_bytes(range(4), PatientID="A"), slice_bytes(4, PatientID=""))
     assert len(read) == 4
