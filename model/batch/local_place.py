@@ -102,7 +102,7 @@ class LocalPlace:
             write(draft)
             _rename(draft, target)
         finally:
-            _remove(draft)
+            _discard(draft)
 
     def remove(self, path: str) -> None:
         """Remove a file or a folder."""
@@ -113,7 +113,7 @@ class LocalPlace:
         for draft in (self.folder / DRAFTS).glob("[0-9a-f]" * 32):
             with suppress(FileNotFoundError):
                 if draft.lstat().st_mtime < time.time() - OLD_S:
-                    _remove(draft)
+                    _discard(draft)
 
 
 def _rename(draft: Path, target: Path) -> None:
@@ -130,8 +130,12 @@ def _rename(draft: Path, target: Path) -> None:
     try:
         # If not, another's has come since, and stands: as if it had been written just after this one.
         _takes(target, draft)
+    except OSError:
+        with suppress(OSError):
+            old.replace(target)
+        raise
     finally:
-        _remove(old)
+        _discard(old)
 
 
 def _takes(target: Path, draft: Path) -> bool:
@@ -143,6 +147,12 @@ def _takes(target: Path, draft: Path) -> bool:
             raise
         return False
     return True
+
+
+def _discard(draft: Path) -> None:
+    """Remove a draft, or leave it, where somebody else's file in a folder that was moved aside cannot be removed."""
+    with suppress(OSError):
+        _remove(draft)
 
 
 def _remove(what: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -271,6 +272,45 @@ def test_several_may_write_the_same_folder(tmp_path: Path) -> None:
         thread.join()
     assert failed == []
     assert (tmp_path / "out" / "studies" / "x" / "mask.png").read_text() in set("abcdef")
+    assert list((tmp_path / "out" / DRAFTS).iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_removed_does_not_stop_what_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mask").mkdir()
+    (tmp_path / "mask" / "mask.png").touch()
+    (tmp_path / "out" / "studies" / "x" / "of another user").mkdir(parents=True)
+    place = LocalPlace(tmp_path / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", lambda *given, **how: None)
+        place.put(tmp_path / "mask", "studies/x")
+        (left,) = (tmp_path / "out" / DRAFTS).iterdir()
+        os.utime(left, (0, 0))
+        place.tidy()
+    assert [file.name for file in (tmp_path / "out" / "studies" / "x").iterdir()] == ["mask.png"]
+    place.tidy()
+    assert not left.exists()
+
+
+def test_where_a_folder_cannot_be_put_the_one_before_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = LocalPlace(tmp_path / "out")
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    place.put(tmp_path / "old", "studies/x")
+    rename, targets = Path.replace, list[Path]()
+
+    def full(draft: Path, target: Path) -> Path:
+        targets.append(target)
+        if len(targets) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return rename(draft, target)
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setattr(Path, "replace", full)
+        place.put(tmp_path / "new", "studies/x")
+    assert [file.name for file in (tmp_path / "out" / "studies" / "x").iterdir()] == ["old"]
     assert list((tmp_path / "out" / DRAFTS).iterdir()) == []
 
 
