@@ -51,6 +51,11 @@ class DicomFile:
         """Return an element as text, empty where it is missing."""
         return str(self.header.get(name) or "").strip()
 
+    @property
+    def patient_id(self) -> str:
+        """By what one patient is told from another; empty where the header does not say. Not to be shown."""
+        return self.text("PatientID")
+
     def numbers(self, name: str, count: int) -> Vector | None:
         """Return the `count` numbers of an element, or None where it does not hold as many finite ones."""
         value: Any = self.header.get(name)

@@ -21,6 +21,9 @@ the spacing of their pixels."""
 MOST_ACQUISITIONS = 1_000
 """Where a series has more of them, their numbers say nothing."""
 
+MOST_PATIENTS = 10
+"""Where the slices of a series name more of them, and most slices one of their own, their names say nothing."""
+
 
 @dataclass(frozen=True)
 class Group:
@@ -44,11 +47,16 @@ def choose(files: Sequence[DicomFile]) -> tuple[Group, list[Group]]:
     NotCt : none is axial.
     """
     groups = [part for alike in _alike(files) for part in _acquisitions(alike)]
-    by_size = sorted(groups, key=len, reverse=True)
+    # Of groups of one size the same is read in whatever order the files come.
+    by_size = sorted(groups, key=lambda group: (-len(group), _patient_and_series(group.files[0])))
     axial = [group for group in by_size if _is_axial(group.files[0])]
     if not axial:
         raise NotCt("The slices are not axial (they run along the body, not across it). Upload the axial series.")
     return axial[0], [group for group in by_size if group is not axial[0]]
+
+
+def _patient_and_series(file: DicomFile) -> tuple[str, str]:
+    return file.patient_id, file.text("SeriesInstanceUID")
 
 
 def _is_axial(file: DicomFile) -> bool:
@@ -61,20 +69,31 @@ def _is_axial(file: DicomFile) -> bool:
 
 
 def _alike(files: Sequence[DicomFile]) -> list[list[DicomFile]]:
-    """Return groups of one series of one patient, one size, one orientation and one spacing."""
+    """Return groups of one series of one patient, of one size, one orientation and one spacing."""
     named: dict[tuple[object, ...], list[DicomFile]] = {}
     for file in files:
         named.setdefault(_name(file), []).append(file)
-    return [group for same in named.values() for group in _close(same)]
+    return [group for same in named.values() for ours in _patients(same) for group in _close(ours)]
 
 
 def _name(file: DicomFile) -> tuple[object, ...]:
     series = (file.text("SeriesInstanceUID"),)
     # Where names were removed from files, series are told apart by what is left.
-    named = series if series[0] else (file.text("SeriesNumber"), file.text("SeriesDescription"))
-    # Identifiers of series are to be unique, yet tools that take names away have given one to several patients. That
-    # of the study does not count: they have given each slice one of its own, too.
-    return file.text("PatientID"), named, file.shape
+    return (series if series[0] else (file.text("SeriesNumber"), file.text("SeriesDescription"))), file.shape
+
+
+def _patients(files: Sequence[DicomFile]) -> list[list[DicomFile]]:
+    """Return the files of a series by patient: tools that take names away have given one identifier to several series.
+
+    The same tools have given each slice a study, or a patient, of its own, which says nothing.
+    """
+    named: dict[str, list[DicomFile]] = {}
+    for file in files:
+        named.setdefault(file.patient_id, []).append(file)
+    told = len(named) - ("" in named)
+    if told < 2 or told > max(MOST_PATIENTS, len(files) / 2):
+        return [list(files)]
+    return list(named.values())
 
 
 def _close(files: Sequence[DicomFile]) -> list[list[DicomFile]]:

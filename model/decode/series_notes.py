@@ -24,13 +24,15 @@ STRAY_FROM_MM = 1.0
 
 def left_out(chosen: Group, others: Sequence[Group], refused: dict[SourceFile, InputError]) -> list[str]:
     """Say which series was chosen where there were several, and what else was left."""
-    notes = _several_patients([chosen, *others])
+    notes = _several_patients(chosen, others)
     if others:
         split = any(group.acquisition for group in (chosen, *others))
         rest = ", ".join(f"{_title(group)} ({len(group)})" for group in others[:5])
         rest += "" if len(others) <= 5 else f" and {len(others) - 5} more"
+        is_alone = all(len(chosen) != len(other) for other in others)
+        largest = "the largest" if is_alone else "one of the largest"
         notes.append(
-            f"Of {len(others) + 1} series{' and acquisitions' if split else ''} the largest was read: "
+            f"Of {len(others) + 1} series{' and acquisitions' if split else ''} {largest} was read: "
             f"{_title(chosen)} ({_slices(len(chosen))}). Left out: {rest}."
         )
     reasons = Counter(_reason(exc) for exc in refused.values()).most_common()
@@ -41,15 +43,26 @@ def left_out(chosen: Group, others: Sequence[Group], refused: dict[SourceFile, I
     return notes
 
 
-def _several_patients(groups: Sequence[Group]) -> list[str]:
-    """Say where slices are of several patients; whose they are is not for notes, which go into files."""
-    patients = {group.files[0].text("PatientID") for group in groups} - {""}
-    if len(patients) < 2:
+def _several_patients(chosen: Group, others: Sequence[Group]) -> list[str]:
+    """Say where slices name several patients; who they are is not for notes, which go into files."""
+    ours = _patients([chosen])
+    count = len(_patients([chosen, *others]))
+    if count < 2:
         return []
+    if len(ours) > 1:
+        return [
+            f"The slices that were read name {len(ours)} different patients (PatientID), most slices one of their own: "
+            "check that they are of one."
+        ]
+    read = "a series of one of them" if ours else "a series that names none"
     return [
-        f"The files belong to {len(patients)} patients, by their PatientID. One series of one of them was read: send "
-        "each patient's files by themselves."
+        f"The files name {count} different patients (PatientID). Only {read} was read: send each patient's files by "
+        "themselves."
     ]
+
+
+def _patients(groups: Sequence[Group]) -> set[str]:
+    return {file.patient_id for group in groups for file in group.files} - {""}
 
 
 def _reason(exc: InputError) -> str:

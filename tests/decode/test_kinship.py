@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -67,22 +68,60 @@ def test_a_name_does_not_part_what_an_identifier_joins(tmp_path: Path) -> None:
     assert len(volume_of(tmp_path, slice_bytes(0), slice_bytes(1, SeriesDescription="Thin"))) == 2
 
 
+def between(numbers: Iterable[int], **elements: Any) -> list[bytes]:
+    """Return slices that lie between those of the phantom, as if they were of one scan with them."""
+    return [dicom_bytes(slice_dataset(phantom()[0], number + 0.5, **elements)) for number in numbers]
+
+
 def test_patients_whose_series_have_one_identifier_are_kept_apart(tmp_path: Path) -> None:
-    # Their slices lie between each other, as if they were one scan.
-    other = [dicom_bytes(slice_dataset(phantom()[0], number + 0.5, PatientID="B")) for number in range(3)]
-    read = volume_of(tmp_path, *other, *series_bytes(PatientID="A"))
+    read = volume_of(tmp_path, *between(range(3), PatientID="B"), *series_bytes(PatientID="A"))
     assert heights(read) == pytest.approx([100.0 + 5.0 * number for number in range(5)])
     assert read.notes == (
-        "The files belong to 2 patients, by their PatientID. One series of one of them was read: send each patient's "
+        "The files name 2 different patients (PatientID). Only a series of one of them was read: send each patient's "
         "files by themselves.",
         "Of 2 series the largest was read: “Lung 5.0” (5 slices). Left out: “Lung 5.0” (3).",
     )
 
 
-def test_a_patient_is_not_another_where_a_file_does_not_name_one(tmp_path: Path) -> None:
-    read = volume_of(tmp_path, *series_bytes(range(4), PatientID="A"), slice_bytes(4, PatientID=""))
-    assert len(read) == 4
-    assert read.notes == ("Of 2 series the largest was read: “Lung 5.0” (4 slices). Left out: “Lung 5.0” (1).",)
+@pytest.mark.parametrize("names", ["AB", "BA"])
+def test_of_patients_with_as_many_slices_the_same_is_read_in_any_order(names: str, tmp_path: Path) -> None:
+    of = {"A": series_bytes(PatientID="A"), "B": between(range(5), PatientID="B")}
+    read = volume_of(tmp_path, *(content for name in names for content in of[name]))
+    assert heights(read) == pytest.approx([100.0 + 5.0 * number for number in range(5)])
+    assert read.notes[1].startswith("Of 2 series one of the largest was read: “Lung 5.0” (5 slices).")
+
+
+def test_patients_of_different_series_are_told(tmp_path: Path) -> None:
+    other = series_bytes((0, 1), PatientID="B", SeriesInstanceUID="1.9")
+    assert volume_of(tmp_path, *series_bytes(PatientID="A"), *other).notes[0].startswith("The files name 2 different")
+
+
+def test_a_series_without_a_patient_is_not_said_to_be_of_one(tmp_path: Path) -> None:
+    others = [*between((0, 1), PatientID="A"), *between((2, 3), PatientID="B")]
+    read = volume_of(tmp_path, *series_bytes(PatientID=""), *others)
+    assert len(read) == 5
+    assert "Only a series that names none was read" in read.notes[0]
+
+
+def test_slices_that_name_no_patient_belong_to_the_only_one_of_the_series(tmp_path: Path) -> None:
+    read = volume_of(tmp_path, *series_bytes(range(3), PatientID="A"), *series_bytes((3, 4), PatientID=""))
+    assert (len(read), read.notes) == (5, ())
+
+
+def test_patients_of_each_slice_its_own_say_nothing(tmp_path: Path) -> None:
+    slices = [between((number,), PatientID=str(number)) for number in range(11)]
+    read = volume_of(tmp_path, *(content for (content,) in slices))
+    assert len(read) == 11
+    assert read.notes == (
+        "The slices that were read name 11 different patients (PatientID), most slices one of their own: check that "
+        "they are of one.",
+    )
+
+
+def test_single_slices_of_a_few_patients_are_kept_apart(tmp_path: Path) -> None:
+    read = volume_of(tmp_path, *(slice_bytes(number, PatientID=str(number)) for number in range(3)))
+    assert len(read) == 1
+    assert read.notes[0].startswith("The files name 3 different patients (PatientID). Only a series of one of them")
 
 
 def test_a_rescan_that_overlaps_is_kept_apart(tmp_path: Path) -> None:
