@@ -12,9 +12,8 @@ import logging
 import os
 import socket
 import sys
-import time
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from model.batch.children import ROOT, Message, begin, say
 
@@ -26,8 +25,16 @@ IN_FLIGHT = 2
 
 CONNECT_S = 10.0
 
-TAKEN_S = 5.0
-"""How long all cores may be taken before it is told: those of a run that has just ended are free in a moment."""
+FREE_S, SEVERAL_FREE_S = 30.0, 10.0
+"""How long it is waited for a core before others are said to compute on all, and for several of one node: a process
+starts first, which takes some seconds, and those of a run that has just ended are free in a moment."""
+
+
+class Room(NamedTuple):
+    """How a cluster is shared out: how many actors there may be, and how many cores each of them has."""
+
+    actors: int
+    cores: int
 
 
 def main() -> None:
@@ -80,44 +87,28 @@ def _refuse_silent(address: str) -> None:
 
 def _read_all(ray: Any, told: Message, answers: BinaryIO) -> Iterator[Message]:
     """Yield the rows of all studies as they are done."""
-    if _is_taken(ray):
-        say(answers, {"note": "All cores of the cluster are taken by others: waiting until some are free."})
     while True:
         say(answers, {"more": AT_ONCE})
         studies = json.loads(sys.stdin.buffer.readline())["studies"]
         if not studies:
             return
-        yield from _read(ray, studies, told)
+        yield from _read(ray, studies, told, room_for(ray, len(studies), answers))
 
 
-def _is_taken(ray: Any) -> bool:
-    """Whether others compute on all cores, and do not cease to."""
-    until = time.monotonic() + TAKEN_S
-    while any(_cores_of_nodes(ray)) and ray.available_resources().get("CPU", 0.0) < 1.0:
-        if time.monotonic() > until:
-            return True
-        time.sleep(0.5)
-    return False
-
-
-def _read(ray: Any, studies: list[Message], told: Message) -> Iterator[Message]:
+def _read(ray: Any, studies: list[Message], told: Message, room: Room) -> Iterator[Message]:
     # By its own name: this module goes by another in the process that it was started as.
     from model.batch.actor import Actor
 
-    nodes = _cores_of_nodes(ray)
-    if not any(nodes):
-        raise OSError("The cluster has no core to read with: start a node with ray start --num-cpus.")
-    actors, cores = shared_out(nodes, len(studies))
     # A block each, so that what is lost with a node is what it was reading. JSON is one type, whatever is in it.
     items = [{"study": json.dumps(study)} for study in studies]
     rows = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
         Actor,
-        fn_constructor_kwargs={"order": told["order"], "cores": cores, "seconds": told["seconds"]},
+        fn_constructor_kwargs={"order": told["order"], "cores": room.cores, "seconds": told["seconds"]},
         batch_size=1,
-        num_cpus=cores,
+        num_cpus=room.cores,
         # All of them are begun at once, and the first that is ready does not wait for the others.
         compute=ray.data.ActorPoolStrategy(
-            min_size=1, initial_size=actors, max_size=actors, max_tasks_in_flight_per_actor=IN_FLIGHT
+            min_size=1, initial_size=room.actors, max_size=room.actors, max_tasks_in_flight_per_actor=IN_FLIGHT
         ),
     )
     for found in rows.iter_rows():
@@ -127,20 +118,47 @@ def _read(ray: Any, studies: list[Message], told: Message) -> Iterator[Message]:
         yield row
 
 
-def _cores_of_nodes(ray: Any) -> list[int]:
-    return [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+def room_for(ray: Any, count: int, answers: BinaryIO) -> Room:
+    """Return how so many studies are shared out; where others compute on all cores, that is told.
+
+    Raises
+    ------
+    OSError : the cluster has no core.
+    """
+    nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+    if not any(nodes):
+        raise OSError("The cluster has no core to read with: start a node with ray start --num-cpus.")
+    # Where a node has not as many cores free as it might have for one of few studies, each study has one.
+    rooms = sorted({shared_out(nodes, count), Room(min(count, sum(nodes)), 1)}, key=lambda room: -room.cores)
+    for room in rooms:
+        if _are_free(ray, room.cores, within_s=FREE_S if room is rooms[-1] else SEVERAL_FREE_S):
+            return room
+    say(answers, {"note": "Others compute on all cores of the cluster: waiting until one is free."})
+    return rooms[-1]
 
 
-def shared_out(nodes: list[int], count: int) -> tuple[int, int]:
-    """Return how many actors there may be, and how many cores each has: one, or more where studies are few.
+def _are_free(ray: Any, cores: int, *, within_s: float) -> bool:
+    """Whether a node has so many cores free. Ray tells only what all nodes have together, so a task finds out."""
+    nothing = ray.remote(num_cpus=cores)(_do_nothing).remote()
+    ready, waiting = ray.wait([nothing], timeout=within_s)
+    for each in waiting:
+        ray.cancel(each)
+    return bool(ready)
+
+
+def _do_nothing() -> None: ...
+
+
+def shared_out(nodes: list[int], count: int) -> Room:
+    """Return how studies are shared out: a core for each, or more where they are few.
 
     nodes : their cores. count : of the studies.
 
-    >>> shared_out([4, 4], 100), shared_out([4, 4], 3), shared_out([4, 1], 1)
-    ((8, 1), (3, 2), (1, 4))
+    >>> shared_out([4, 4], 100), shared_out([4, 1], 1)
+    (Room(actors=8, cores=1), Room(actors=1, cores=4))
     """
     cores = max(1, min(max(nodes, default=1), sum(nodes) // max(1, count)))
-    return max(1, min(count, sum(each // cores for each in nodes))), cores
+    return Room(max(1, min(count, sum(each // cores for each in nodes))), cores)
 
 
 if __name__ == "__main__":

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from benchmarks.nodes import Nodes
+from model.batch.cluster_process import Room, room_for
 from model.phantom import phantom_png
 from tests.batch.mixed import BROKEN, COUNT, needs_scans, write_mixed
 from tests.batch.started import finish, row_files, rows_in, start, wait_for_rows, without_time
@@ -31,6 +35,7 @@ def write_phantoms(folder: Path, count: int) -> None:
 
 
 _TAKE_TWO_CORES = """
+import select
 import sys
 
 import ray
@@ -39,7 +44,7 @@ ray.init(sys.argv[1], log_to_driver=False)
 actors = [ray.remote(num_cpus=1)(type("Work", (), {})).remote() for _ in range(2)]
 ray.get([actor.__ray_ready__.remote() for actor in actors])
 print("taken", flush=True)
-input()
+select.select([sys.stdin], [], [], 120.0)
 """
 
 
@@ -65,7 +70,7 @@ def test_two_hundred_studies_have_the_rows_that_they_have_on_one_machine(cluster
     said = finish(process)
     assert process.returncode == 1, said
     assert f"{COUNT} studies, {BROKEN} of them failed" in said
-    assert "taken by others" not in said
+    assert "Others compute" not in said
     rows = without_time(rows_in(tmp_path / "shared"))
     assert len(rows) == COUNT
     assert rows == without_time(rows_in(tmp_path / "alone"))
@@ -107,10 +112,51 @@ def test_a_cluster_that_others_use_is_waited_for_and_told(cluster: Nodes, tmp_pa
     with others_at_work(cluster):
         process = start(tmp_path / "a.png", "--out", tmp_path / "out", "--cluster", cluster.address)
         assert process.stderr is not None
-        assert any("All cores of the cluster are taken by others" in line for line in process.stderr)
+        assert any("Others compute on all cores of the cluster" in line for line in process.stderr)
         assert row_files(tmp_path / "out") == {}
     assert "1 study" in finish(process)
     assert process.returncode == 0
+
+
+class FakeRay:
+    """Nodes with so many cores, of which so many are free on one; a task that asks for more waits."""
+
+    def __init__(self, nodes: list[int], free: int) -> None:
+        self._nodes, self._free = nodes, free
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"Alive": True, "Resources": {"CPU": float(cores)}} for cores in self._nodes]
+
+    def remote(self, *, num_cpus: int) -> Callable[[Any], Any]:
+        return lambda function: SimpleNamespace(remote=lambda: num_cpus)
+
+    def wait(self, tasks: list[int], timeout: float) -> tuple[list[int], list[int]]:
+        return [each for each in tasks if each <= self._free], [each for each in tasks if each > self._free]
+
+    def cancel(self, task: int) -> None:
+        assert task > self._free
+
+
+@pytest.mark.parametrize(
+    ("free", "count", "room", "is_told"),
+    [
+        (4, 1, Room(1, 4), False),
+        (4, 100, Room(8, 1), False),
+        (3, 1, Room(1, 1), False),
+        (1, 3, Room(3, 1), False),
+        (0, 3, Room(3, 1), True),
+        (0, 100, Room(8, 1), True),
+    ],
+)
+def test_where_several_cores_are_not_free_each_study_has_one(free: int, count: int, room: Room, is_told: bool) -> None:
+    answers = io.BytesIO()
+    assert room_for(FakeRay([4, 4], free), count, answers) == room
+    assert (b"Others compute on all cores" in answers.getvalue()) == is_told
+
+
+def test_a_cluster_without_a_core_is_refused() -> None:
+    with pytest.raises(OSError, match="no core to read with"):
+        room_for(FakeRay([0], 0), 1, io.BytesIO())
 
 
 def test_a_cluster_that_cannot_be_reached_is_told(tmp_path: Path) -> None:
