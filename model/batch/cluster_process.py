@@ -128,13 +128,12 @@ def room_for(ray: Any, count: int, answers: BinaryIO) -> Room:
     nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
     if not any(nodes):
         raise OSError("The cluster has no core to read with: start a node with ray start --num-cpus.")
-    # Where a node has not as many cores free as it might have for one of few studies, each study has one.
-    rooms = sorted({shared_out(nodes, count), Room(min(count, sum(nodes)), 1)}, key=lambda room: -room.cores)
-    for room in rooms:
-        if _are_free(ray, room.cores, within_s=FREE_S if room is rooms[-1] else SEVERAL_FREE_S):
-            return room
-    say(answers, {"note": "Others compute on all cores of the cluster: waiting until one is free."})
-    return rooms[-1]
+    room = shared_out(nodes, count)
+    if room.cores > 1 and _are_free(ray, room.cores, within_s=SEVERAL_FREE_S):
+        return room
+    if not _are_free(ray, 1, within_s=FREE_S):
+        say(answers, {"note": "Others compute on all cores of the cluster: waiting until one is free."})
+    return Room(min(count, sum(nodes)), 1)
 
 
 def _are_free(ray: Any, cores: int, *, within_s: float) -> bool:
@@ -152,13 +151,13 @@ def _do_nothing() -> None: ...
 def shared_out(nodes: list[int], count: int) -> Room:
     """Return how studies are shared out: a core for each, or more where they are few.
 
-    nodes : their cores. count : of the studies.
+    nodes : their cores, of which there are some. count : of the studies.
 
     >>> shared_out([4, 4], 100), shared_out([4, 1], 1)
     (Room(actors=8, cores=1), Room(actors=1, cores=4))
     """
-    cores = max(1, min(max(nodes, default=1), sum(nodes) // max(1, count)))
-    return Room(max(1, min(count, sum(each // cores for each in nodes))), cores)
+    cores = max(1, min(max(nodes), sum(nodes) // count))
+    return Room(min(count, sum(each // cores for each in nodes)), cores)
 
 
 if __name__ == "__main__":
