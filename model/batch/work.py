@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
@@ -89,7 +90,8 @@ class Worker:
             raise WeightsError("The weights here are not those with which the run began: begin it again.")
         self._networks = NetworkLoader([Path(file) for file in order.weights], volumes=True)
         self._out = place_of(order.out)
-        self._sources: dict[str, Place] = {}
+        # Finding out what an address is takes a store a moment, each time.
+        self._source = cache(place_of)
         self._networks.wait()
 
     def read(self, study: Study) -> Row:
@@ -138,9 +140,7 @@ class Worker:
 
     def _fetched(self, study: Study, folder: Path) -> list[SourceFile]:
         folder.mkdir()
-        if study.source not in self._sources:
-            self._sources[study.source] = place_of(study.source)
-        source = self._sources[study.source]
+        source = self._source(study.source)
         return [SourceFile(source.fetch(path, folder), PurePosixPath(path).name) for path in study.paths]
 
 
